@@ -169,7 +169,7 @@ def test_figures_of_several_outputs(tmp_path):
 
 
 def test_a_metric_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(TypeError, match=r"odd: what the metric keeps in seen cannot be written"):
+    with pytest.raises(TypeError, match=r"odd: what the metric keeps in seen cannot be kept"):
         fit(network(metrics=[Odd()]), tmp_path)
 
 

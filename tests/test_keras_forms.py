@@ -235,3 +235,81 @@ def test_output_shapes_with_the_batch_and_without():
     assert Add().compute_output_shape([(None, 3), (None, 3)]) == (None, 3)
     with pytest.raises(ValueError, match="Conv2D: input_shape must be a tuple of 3 positive ints"):
         conv.compute_output_shape((8, 3))
+
+
+def test_what_adapt_has_found_is_in_attributes():
+    layer = layers.Normalization()
+    assert layer.mean is layer.variance is layers.Normalization(input_shape=(3,)).mean is None
+    layer.adapt(np.arange(12.0).reshape(4, 3))
+    for _ in range(2):
+        assert layer.mean.tolist() == [[4.5, 5.5, 6.5]]
+        assert layer.variance.tolist() == [[11.25] * 3]
+        assert layer.get_config()["mean"] is None
+        layer.build((3,))
+    first = layers.Normalization(1, data_format="channels_first")
+    first.adapt(np.ones((2, 3, 4, 5)))
+    assert first.mean.shape == (1, 3, 1, 1)
+    assert layers.Normalization(mean=[1, 2], variance=[3, 4]).variance == [3, 4]
+
+
+class Plain(metrics.Metric):
+    """Counts in a plain attribute."""
+
+    def __init__(self):
+        super().__init__(name="far")
+        self.sum = 0.0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.sum += float(np.abs(y_true - y_pred).sum())
+
+    def result(self):
+        return self.sum
+
+    def reset_state(self):
+        self.sum = 0.0
+
+
+class InVariable(Plain):
+    """Counts in a variable."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = self.add_weight(name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(np.abs(y_true - y_pred).sum())
+
+    def result(self):
+        return self.total
+
+    def reset_state(self):
+        self.total.assign(0)
+
+
+class Unknown(Plain):
+    """Has what nobody can copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.file = object()
+
+
+@pytest.mark.parametrize("metric", [Plain, InVariable])
+def test_an_evaluation_in_the_middle_of_an_epoch_leaves_metrics_of_ones_own_alone(metric):
+    histories = []
+    for looks in (False, True):
+        model = row()
+        model.compile("sgd", "mse", metrics=[metric()])
+        look = LambdaCallback(
+            on_train_batch_end=lambda batch, logs, model=model: model.evaluate(X[:3], Y[:3], verbose=0)
+        )
+        calls = [look] if looks else []
+        histories.append(model.fit(X, Y, batch_size=2, epochs=2, verbose=0, callbacks=calls).history)
+    assert histories[0] == histories[1]
+    model.compile("sgd", "mse", metrics=[Unknown()])
+    with pytest.raises(
+        TypeError, match=r"far: what the metric keeps in file cannot be kept in the middle of an"
+    ):
+        model.fit(X, Y, batch_size=2, verbose=0, callbacks=calls)
+    between = LambdaCallback(on_epoch_end=lambda epoch, logs: model.evaluate(X, Y, verbose=0))
+    model.fit(X, Y, batch_size=2, verbose=0, validation_data=(X, Y), callbacks=[between])

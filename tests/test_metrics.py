@@ -233,3 +233,10 @@ def test_one_column_of_probabilities_in_a_confusion_matrix():
     for true in ([0, 1, 1, 0], [[0], [1], [1], [0]]):
         assert metrics.confusion_matrix(true, pred).tolist() == wanted
     assert metrics.confusion_matrix([0, 1, 1], [[0], [1], [0]]).tolist() == [[1, 0], [1, 1]]  # class numbers
+
+
+def test_a_matrix_refuses_scores_that_are_no_numbers():
+    matrix = metrics.ConfusionMatrix(2)
+    with pytest.raises(ValueError, match="y_pred must hold scores that are numbers, got NaN"):
+        matrix.update_state([0, 1], [[np.nan, 1.0], [0.25, 0.75]])
+    assert not matrix.result().any()

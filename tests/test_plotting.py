@@ -754,3 +754,16 @@ def test_the_lines_of_a_drawing_lead_nowhere_else(seed):
 def test_shapes_that_meet_at_a_box_stand_beside_one_another():
     x, y = Input((4,)), Input((6,))
     assert ">4, 6</text>" in plot_model(Model([x, y], Concatenate()([y, x])), to_file=None)
+
+
+def test_what_no_picture_can_show_is_named():
+    for wrong in (3.0, "ab", [[1.0]]):
+        with pytest.raises(
+            TypeError, match="history: h must hold a list of numbers in 'loss', one an epoch, got"
+        ):
+            plotting.history({"loss": wrong})
+    model = Sequential([Dense(2, input_shape=(3,))])
+    with pytest.raises(
+        ValueError, match=r"feature_maps: model must have images as its input, got one of .*\(3,\)"
+    ):
+        plotting.feature_maps(model, np.ones(3))

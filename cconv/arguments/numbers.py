@@ -54,7 +54,8 @@ def positive_int(where: str, name: str, value: Any) -> int:
     if not is_int(value):
         raise TypeError(f"{where}: {name} must be a positive int, got {value!r}")
     if not 1 <= value <= LARGEST:
-        raise ValueError(f"{where}: {name} must be a positive int, got {value!r}")
+        below = " below 2**63" if value > LARGEST else ""
+        raise ValueError(f"{where}: {name} must be a positive int{below}, got {value!r}")
     return int(value)
 
 

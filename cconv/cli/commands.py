@@ -40,8 +40,10 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def whole(least: int, most: int, expected: str) -> Callable[[str], int]:
+def whole(least: int, most: int, expected: str, below: str = "") -> Callable[[str], int]:
     """Return a function that converts an argument's text to an int, or raises an error with `expected`.
+
+    `below` is added to it where a number is too large.
 
     Examples
     --------
@@ -53,13 +55,13 @@ def whole(least: int, most: int, expected: str) -> Callable[[str], int]:
         with_digits = text.strip().lstrip("+-").isdecimal() and len(text) < 100
         number = int(text) if with_digits else least - 1
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{expected}, got {short(text)}")
+            raise argparse.ArgumentTypeError(f"{expected}{below if number > most else ''}, got {short(text)}")
         return number
 
     return read
 
 
-_positive = whole(1, LARGEST, "must be a positive int")
+_positive = whole(1, LARGEST, "must be a positive int", " below 2**63")
 _pixels = whole(1, 1 << 13, "must be an int from 1 to 8192")
 
 

@@ -25,6 +25,7 @@ class _Adapted(NamedTuple):
     mean: np.ndarray
     variance: np.ndarray
     numbers: float
+    shape: Shape = ()  # of a sample, channels last
 
 
 class Normalization(OfFormat):
@@ -50,6 +51,8 @@ class Normalization(OfFormat):
 
     Attributes
     ----------
+    mean, variance : ndarray, or what was given
+        What is in use, as arrays that broadcast over a batch, as in Keras; None before `adapt`.
     state : dict
         ``"mean"`` and ``"variance"``, of the shape of the axes, and ``"count"``, the number of values behind
         each of them; empty if mean and variance were given.
@@ -84,18 +87,42 @@ class Normalization(OfFormat):
             raise ValueError(
                 f"{where}: mean and variance must both be given or neither, got {mean!r} and {variance!r}"
             )
-        self.mean: Any = self._numbers("mean", mean)
-        self.variance: Any = self._numbers("variance", variance)
-        if np.shape(self.mean) != np.shape(self.variance):
+        # In place of attributes, which are what is in use.
+        self.__dict__["mean"] = given = self._numbers("mean", mean)
+        self.__dict__["variance"] = other = self._numbers("variance", variance)
+        if np.shape(given) != np.shape(other):
             raise ValueError(
-                f"{where}: variance must have the shape of mean, {np.shape(self.mean)}, got "
-                f"{np.shape(self.variance)}"
+                f"{where}: variance must have the shape of mean, {np.shape(given)}, got {np.shape(other)}"
             )
-        if mean is not None and np.min(self.variance) < 0:
+        if mean is not None and np.min(other) < 0:
             raise ValueError(f"{where}: variance must be at least 0, got {variance!r}")
         self.invert: bool = arguments.flag(where, "invert", invert)
         self._set_format(data_format)
         self._adapted: _Adapted | None = None
+
+    mean = property(lambda self: self._in_use("mean"))
+    variance = property(lambda self: self._in_use("variance"))
+
+    def _told(self, name: str = "mean") -> Any:
+        """Return the constructor's argument of that name."""
+        return self.__dict__[name]
+
+    def _given(self) -> dict[str, Any]:
+        return super()._given() | {name: self._told(name) for name in ("mean", "variance")}
+
+    def _in_use(self, name: str) -> Any:
+        """Return the constructor's argument, or what `adapt` or a file gave, in Keras' shape."""
+        if self._told() is not None:
+            return self._told(name)
+        if self.built and self.input_shape is not None:
+            found, shape = self.state[name], self._inner(self.input_shape)
+        elif self._adapted is not None:
+            found, shape = getattr(self._adapted, name), self._adapted.shape
+        else:
+            return None
+        axes = self._axes(shape)
+        wide = found.reshape([size if axis in axes else 1 for axis, size in enumerate((1, *shape))])
+        return self._to_outer(wide)
 
     def _numbers(self, name: str, value: Any) -> Any:
         if value is None:
@@ -123,8 +150,8 @@ class Normalization(OfFormat):
 
     def _resolve(self, shape: Shape) -> Shape:
         kept = tuple(shape[axis - 1] for axis in self._axes(shape))
-        if self.mean is not None:
-            self._fits("mean", np.shape(self.mean), kept)
+        if self._told() is not None:
+            self._fits("mean", np.shape(self._told()), kept)
         if self._adapted is not None and self._adapted.mean.shape != kept:
             raise ValueError(
                 f"{self.where}: input_shape must have the axes {self._adapted.mean.shape} that adapt has "
@@ -151,7 +178,7 @@ class Normalization(OfFormat):
         first = len(shape) - len(self._period)
         # Where each of the axes lies in the period.
         self._places = [axis - 1 - first for axis in axes]
-        if self.mean is None:
+        if self._told() is None:
             self._add_state("mean", kept, initializers.Zeros())
             self._add_state("variance", kept, initializers.Ones())
             self._add_state("count", (), initializers.Zeros())
@@ -187,7 +214,7 @@ class Normalization(OfFormat):
             When `data` holds no samples, when their shape differs from the built layer's, or when mean and
             variance were given to the constructor.
         """
-        if self.mean is not None:
+        if self._told() is not None:
             raise ValueError(f"{self.where}.adapt: mean and variance were given, got data for others")
         total: _Adapted | None = None
         for batch in self._batches(data):
@@ -242,12 +269,12 @@ class Normalization(OfFormat):
         kept = tuple(x.shape[axis] for axis in axes)
         rows = np.ascontiguousarray(x.transpose(*others, *axes), np.float64).reshape(-1, math.prod(kept))
         mean, variance = normalization.statistics(rows, Run())
-        return _Adapted(mean.reshape(kept), variance.reshape(kept), float(len(rows)))
+        return _Adapted(mean.reshape(kept), variance.reshape(kept), float(len(rows)), x.shape[1:])
 
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and the standard deviation in use, in float64, of the axes' shape."""
-        if self.mean is not None:
-            kept, given = self._kept, (self.mean, self.variance)
+        if self._told() is not None:
+            kept, given = self._kept, (self._told(), self._told("variance"))
         else:
             kept, given = self.state["mean"].shape, (self.state["mean"], self.state["variance"])
         mean, variance = (np.broadcast_to(np.asarray(a, np.float64), kept) for a in given)
@@ -298,5 +325,8 @@ def _joined(one: _Adapted, other: _Adapted) -> _Adapted:
     share, distance = other.numbers / numbers, other.mean - one.mean
     variance = one.variance + share * (other.variance - one.variance)
     return _Adapted(
-        one.mean + share * distance, variance + share * (1 - share) * distance * distance, numbers
+        one.mean + share * distance,
+        variance + share * (1 - share) * distance * distance,
+        numbers,
+        one.shape,
     )

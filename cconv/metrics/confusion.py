@@ -118,6 +118,8 @@ class ConfusionMatrix(Counts):
         """Add a batch of class numbers, or of one-hot targets and scores; see `confusion_matrix`."""
         true, pred = both(self.name, y_true, y_pred)
         if pred.ndim > 1:
+            if np.isnan(pred).any():
+                raise ValueError(f"{self.name}: y_pred must hold scores that are numbers, got NaN")
             true, pred = classes_of(self.name, true, pred), pred.argmax(axis=-1)
         true = class_numbers(self.name, true, self.num_classes)
         pred = class_numbers(self.name, pred, self.num_classes, "y_pred")

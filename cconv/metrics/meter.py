@@ -2,7 +2,8 @@
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,23 @@ class Meter:
         self.total, self.count = state["total"], state["count"]
         for metric, kept in zip(self._used, state["metrics"], strict=True):
             take_up(metric, kept)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let others use the metrics of the user's own classes in the meantime, and then go on counting.
+
+        Raises
+        ------
+        TypeError
+            When a user's metric has a state that cannot be kept.
+        """
+        shared = [metric for metric in self._used if not _is_own(metric)]
+        kept = copy.deepcopy([kept_by(metric) for metric in shared])
+        try:
+            yield
+        finally:
+            for metric, state in zip(shared, kept, strict=True):
+                take_up(metric, state)
 
     def close(self) -> None:
         """Copy the state of what was counted to the model's metrics."""

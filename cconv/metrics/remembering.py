@@ -43,7 +43,7 @@ def kept_by(metric: Metric) -> dict[str, Any]:
             kept[name] = {"value": value}
         elif not (ours or callable(value) or isinstance(value, Variable)):  # they are in _variables
             raise TypeError(
-                f"{metric.name}: what the metric keeps in {name} cannot be written in the middle of an "
+                f"{metric.name}: what the metric keeps in {name} cannot be kept in the middle of an "
                 f"epoch, it is a {type(value).__name__}: give the metric get_state() and set_state(state)"
             )
     return kept

@@ -18,6 +18,8 @@ from cconv.models.sharding import WHOLE, Sharding
 class Evaluator(Compiler):
     """Evaluate, for every model."""
 
+    _progress: Any = None  # of the current `fit`, which `Trainer` sets
+
     @controlled
     def evaluate(
         self,
@@ -81,6 +83,13 @@ class Evaluator(Compiler):
         return self._told(self._evaluate(batch, Calls(None, self, {}, where)), return_dict)
 
     def _evaluate(self, batches: Source, calls: Calls, sharding: Sharding = WHOLE) -> dict[str, float]:
+        progress = self._progress
+        if progress is None or progress.meter is None or progress.ended:
+            return self._evaluated(batches, calls, sharding)
+        with progress.meter.paused():  # a callback evaluates in the middle of an epoch
+            return self._evaluated(batches, calls, sharding)
+
+    def _evaluated(self, batches: Source, calls: Calls, sharding: Sharding) -> dict[str, float]:
         calls.call("on_test_begin", {})
         plans = self._current_plans()
         plan = self._inference_plan(plans)

@@ -205,14 +205,16 @@ def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
 def _one_image(where: str, model: Model, x: ArrayLike) -> np.ndarray:
     """Return x as (h, w, c), whatever the model's data format."""
     expected = model.input_shape[1:]
+    if len(expected) != 3:
+        raise ValueError(f"{where}: model must have images as its input, got one of the shape {expected}")
     image = arguments.real_array(where, "x", x, None)
-    if len(expected) == 3 and 1 in expected and image.size == math.prod(v or 0 for v in expected):
+    if 1 in expected and image.size == math.prod(v or 0 for v in expected):
         squeezed = tuple(extent for extent in image.shape if extent != 1)
         if squeezed == tuple(extent for extent in expected if extent != 1):
             image = image.reshape([v or 0 for v in expected])
     if image.shape == (1, *expected):
         image = image[0]
-    if len(expected) != 3 or image.shape != expected:
+    if image.shape != expected:
         raise ValueError(f"{where}: x must be one image of the shape {expected}, got {image.shape}")
     return np.ascontiguousarray(to_channels_last(image[np.newaxis], model.data_format))[0]
 

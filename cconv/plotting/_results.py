@@ -70,6 +70,11 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
             f"{where}: h must be a History or a mapping of lists, or an estimator with a history_, "
             f"got {h!r:.80}"
         )
+    for name, values in figures.items():
+        if isinstance(values, str) or np.ndim(values) != 1:
+            raise TypeError(
+                f"{where}: h must hold a list of numbers in {name!r}, one an epoch, got {values!r:.80}"
+            )
     figures = {name: values for name, values in figures.items() if len(values)}
     if not figures:
         raise ValueError(f"{where}: h must hold at least one epoch")
