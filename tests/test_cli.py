@@ -246,7 +246,7 @@ def test_bad_arrays(arrays, message, tmp_path, capsys):
         (["train", "--epochs", "0"], "argument --epochs: must be a positive int, got 0"),
         (["train", "--epochs", "two"], "argument --epochs: must be a positive int, got two"),
         (["train", "--batch-size", "-1"], "argument --batch-size: must be a positive int, got -1"),
-        (["train", "--batch-size", str(2**63)], "--batch-size: must be a positive int below 2**63, got 92233"),
+        (["train", "--batch-size", str(2**63)], "must be a positive int below 2**63, got 92233"),
         (["train", "--threads", "0"], "cconv train: argument --threads: must be a positive int, got 0"),
         (["train", "--threads", "1000000"], "at most"),
         (["train", "--seed", "-1"], "argument --seed: must be an int from 0 to 2**64 - 1, got -1"),

@@ -313,3 +313,31 @@ def test_an_evaluation_in_the_middle_of_an_epoch_leaves_metrics_of_ones_own_alon
         model.fit(X, Y, batch_size=2, verbose=0, callbacks=calls)
     between = LambdaCallback(on_epoch_end=lambda epoch, logs: model.evaluate(X, Y, verbose=0))
     model.fit(X, Y, batch_size=2, verbose=0, validation_data=(X, Y), callbacks=[between])
+
+
+def test_what_a_model_says_of_its_training():
+    model = keras.Sequential(
+        [Dense(1, kernel_regularizer="l2", bias_regularizer="l1", input_shape=(4,))], seed=0
+    )
+    assert not model.compiled
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert model.compiled
+    (dense,) = model.layers
+    assert model.losses == pytest.approx([0.01 * (dense.kernel**2).sum(), 0])
+    with pytest.raises(
+        RuntimeError, match=r"Sequential\.get_metrics_result: call fit, evaluate or train_on_batch"
+    ):
+        model.get_metrics_result()
+    so_far = []
+    tell = LambdaCallback(on_train_batch_end=lambda *_: so_far.append(model.get_metrics_result()))
+    seen = model.fit(X, Y, batch_size=4, epochs=1, verbose=0, callbacks=[tell]).history
+    assert so_far[1] == model.get_metrics_result() == {name: values[0] for name, values in seen.items()}
+    assert so_far[0] != so_far[1]
+    assert model.evaluate(X, Y, verbose=0, return_dict=True) == model.get_metrics_result()
+    assert model.train_on_batch(X, Y, return_dict=True) == model.get_metrics_result()
+    model.reset_metrics()
+    assert model.get_metrics_result() == {"loss": 0, "mae": 0}
+    model.trainable = False
+    assert model.losses == []
+    with pytest.raises(TypeError, match="get_metrics_result would never be called"):
+        type("Own", (Model,), {"get_metrics_result": lambda self: {}})

@@ -19,6 +19,8 @@ from cconv.models.predicting import Predictor
 class Compiler(Predictor):
     """Compile, for every model."""
 
+    _latest: dict[str, float] | None = None  # the last figures
+
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self.optimizer: Any = None
@@ -78,6 +80,7 @@ class Compiler(Predictor):
         self.optimizer = ready
         self.loss: Any = found
         self.metrics, self.weighted_metrics = plain, weighted
+        self._latest = None
         self._of_outputs = tuple(places), tuple(weighted_places)
         for part in (self.optimizer, *parts_of(found), *plain, *weighted):
             if part is not None:
@@ -89,10 +92,25 @@ class Compiler(Predictor):
         """The names of the figures that `evaluate` returns: "loss", the outputs' losses, the metrics."""
         return self._figure_names()
 
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self.loss is not None
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties of the weights that learn, one for each regularizer: they are part of the loss."""
+        return [
+            float(regularizer(layer.params[name]))
+            for _, layer in self._learning() or ()
+            for name, regularizer in layer.regularizers.items()
+        ]
+
     def reset_metrics(self) -> None:
         """Reset the state of the metrics; every method of the model begins with new counts anyway."""
         for metric in (*self.metrics, *self.weighted_metrics):
             metric.reset_state()
+        self._latest = dict.fromkeys(self._figure_names(), 0.0)
 
     def _forget_layers(self, names: list[str]) -> None:
         """Forget the optimizer's state for the weights of layers that are no longer there."""

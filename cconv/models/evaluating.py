@@ -111,6 +111,7 @@ class Evaluator(Compiler):
         plans.put_back(plan)
         meter.close()
         found = figures()
+        self._latest = dict(found)
         calls.call("on_test_end", found)
         return found
 

@@ -423,6 +423,21 @@ class Model(Trainer, Exporting, Hooks):
         """Build the layers of a model made from a configuration."""
         self._build_layers(f"{self.kind}.from_config")
 
+    def get_metrics_result(self) -> dict[str, float]:
+        """Return loss and metrics by name: of the epoch so far, or of the last epoch, evaluation or batch.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first of them.
+        """
+        progress = self._progress
+        if progress is not None and progress.meter is not None and not progress.ended:
+            return progress.meter.means()
+        if self._latest is None:
+            raise RuntimeError(f"{self.kind}.get_metrics_result: call fit, evaluate or train_on_batch first")
+        return dict(self._latest)
+
     def _check_saving(self, path: str | os.PathLike[str]) -> None:
         """Raise what `save` would raise for this name, before anything is trained or written."""
         (door(path) or files).describe(path, self)

@@ -296,6 +296,7 @@ class Stepper(Evaluator):
         loss = self._train_alone(where, train_alone)
         meter.close()
         figures = meter.means() | {"loss": loss}
+        self._latest = dict(figures)
         return self._told(figures, return_dict)
 
     def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:

@@ -282,7 +282,8 @@ class Trainer(Stepper):
                 raise failure
         progress.ended = True
         meter.close()
-        return meter.means()
+        self._latest = meter.means()
+        return dict(self._latest)
 
 
 def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore | None]:
