@@ -31,6 +31,7 @@ from cconv.layers import (
     ZeroPadding2D,
 )
 from cconv.models import Model, Sequential
+from cconv.models.training import NonFiniteLossError
 from cconv.ops.behind import CODES, Behind, finish
 from cconv.ops.run import Run
 
@@ -318,6 +319,21 @@ def test_which_zeros_are_fused():
     assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 3))  # Winograd's algorithm
     assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 1))  # pointwise without the zeros
     assert PaddedStep not in kinds(ZeroPadding2D(1), MaxPooling2D(3, 2))
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_zeros_in_front_are_not_the_first_that_is_not_finite(number):
+    messages = []
+    for fuse in (True, False):
+        row = [Conv2D(4, 1), ZeroPadding2D(1), DepthwiseConv2D(3), Activation("tanh"), DepthwiseConv2D(2)]
+        model = Sequential([*row, GlobalAveragePooling2D(), Dense(2, "softmax")], seed=2).build((6, 6, 3))
+        model.fuse = fuse
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.layers[number].params["kernel"][...] = np.nan
+        with pytest.raises(NonFiniteLossError, match=rf"layer {number} \(.* nor are its weights") as caught:
+            model.train_on_batch(np.ones((2, 6, 6, 3), np.float32), np.array([0, 1]))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
 
 
 BORDERS = st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)

@@ -8,7 +8,7 @@ import pytest
 
 import cconv as keras
 from cconv import layers, metrics
-from cconv.callbacks import CallbackList, LambdaCallback
+from cconv.callbacks import Callback, CallbackList, LambdaCallback
 from cconv.layers import (
     Add,
     AveragePooling1D,
@@ -211,6 +211,29 @@ def test_a_list_of_callbacks_for_a_loop_of_ones_own():
         CallbackList([show], model)
     with pytest.raises(AttributeError, match="CallbackList has no attribute 'on_nothing'"):
         calls.on_nothing()
+    with pytest.raises(TypeError, match="epoch"):
+        calls.on_epoch_end()
+    with pytest.raises(TypeError, match=r"CallbackList\.append: callbacks must be .* got 3"):
+        calls.append(3)
+    heard.clear()
+    calls.append(LambdaCallback(on_epoch_end=lambda epoch, logs: heard.append("appended")))
+    calls.on_epoch_end(epoch=1, logs=None)
+    assert heard == [(1, {}), "appended"]
+    assert calls.callbacks[-1].model is None
+
+
+def test_a_list_tells_each_callback_its_model_once():
+    told = []
+
+    class Told(Callback):
+        def set_model(self, model):
+            told.append(model)
+
+    model = Sequential([Dense(1, input_shape=(2,))])
+    calls = CallbackList(Told(), model=model)
+    assert told == [model]
+    calls.set_model(None)
+    assert told == [model, None]
 
 
 def test_places_of_arguments():

@@ -451,3 +451,27 @@ def test_refusals(make, error, message):
 def test_a_layer_too_large_to_allocate():
     with pytest.raises(MemoryError):
         Dense(2**40, kernel_initializer=RandomNormal(stddev=0.01)).build((2**20,))
+
+
+def test_weights_are_attributes_by_their_names():
+    x = np.ones((2, 4, 5, 6), np.float32)
+    for layer in (
+        layers.PReLU(),
+        layers.LayerNormalization(),
+        layers.GroupNormalization(2),
+        layers.RMSNormalization(),
+        layers.SeparableConv2D(3, 2),
+        layers.DepthwiseConv2D(2),
+        layers.LayerScale(0.1, 6),
+        layers.BatchNormalization(),
+        layers.Conv2DTranspose(3, 2),
+    ):
+        layer.forward(x)
+        assert layer.params
+        for name, array in layer.params.items():
+            assert getattr(layer, name) is array
+    with pytest.raises(AttributeError, match="PReLU has no alpha before it is built"):
+        _ = layers.PReLU().alpha
+    plain = layers.LayerNormalization(center=False)
+    plain.forward(x)
+    assert plain.beta is None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from cconv.arguments.control import controlled
@@ -31,6 +32,16 @@ def flat(callbacks: Any) -> list[Any]:
     return [callback for entry in callbacks for callback in flat(entry)]
 
 
+def _checked(callbacks: Any, where: str) -> list[Any]:
+    """Return the callbacks in one list; TypeError for anything else."""
+    found = flat(callbacks)
+    for callback in found:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"{where}: callbacks must be cconv.callbacks.Callback objects, got {callback!r}")
+        _check_events(f"{where}: {type(callback).__name__}", callback)
+    return found
+
+
 class Calls:
     """Several callbacks of one training, called in order.
 
@@ -52,13 +63,7 @@ class Calls:
     """
 
     def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], where: str = "fit") -> None:
-        self.callbacks: list[Any] = flat(callbacks)
-        for callback in self.callbacks:
-            if not isinstance(callback, Callback):
-                raise TypeError(
-                    f"{where}: callbacks must be cconv.callbacks.Callback objects, got {callback!r}"
-                )
-            _check_events(f"{where}: {type(callback).__name__}", callback)
+        self.callbacks: list[Any] = _checked(callbacks, where)
         if any(not type(c).__module__.startswith(ROOM) or type(c) is LambdaCallback for c in self.callbacks):
             params = {**params, "metrics": None}  # it may add figures to the logs
         for callback in self.callbacks:
@@ -124,8 +129,7 @@ class CallbackList(Calls):
             if flag("CallbackList", name, wanted) and not any(isinstance(one, kind) for one in given):
                 given.append(kind())
         super().__init__(given, model, {"metrics": None, **params}, "CallbackList")
-        if model is not None:
-            self.set_model(model)
+        self._give_history(model)
 
     def __getattr__(self, name: str) -> Any:
         event = name.replace("on_batch_", "on_train_batch_")  # Keras' other names
@@ -133,20 +137,25 @@ class CallbackList(Calls):
             raise AttributeError(f"CallbackList has no attribute {name!r}")
         return partial(self._heard, event)
 
-    def _heard(self, event: str, *args: Any, logs: Any = None) -> None:
-        """Call an event with its number, if it has one, and the logs."""
-        numbered = "epoch" in event or "batch" in event
-        given = args if len(args) > numbered else (*args, {} if logs is None else logs)
-        self.call(event, *given)
+    def _heard(self, event: str, *args: Any, **named: Any) -> None:
+        """Call an event with the arguments that a callback's method of that name takes."""
+        given = signature(getattr(Callback, event)).bind(self, *args, **named)
+        _, *numbers = given.args
+        logs = numbers.pop() if len(numbers) > ("epoch" in event or "batch" in event) else None
+        self.call(event, *numbers, {} if logs is None else logs)
 
     def append(self, callback: Any) -> None:
-        """Add a callback."""
-        self.callbacks.append(callback)
+        """Add a callback, or those of a list."""
+        self.callbacks += _checked(callback, "CallbackList.append")
 
     def set_model(self, model: Any) -> None:
         """Tell all callbacks their model, and the model its history."""
         for callback in self.callbacks:
             callback.set_model(model)
+        self._give_history(model)
+
+    def _give_history(self, model: Any) -> None:
+        for callback in self.callbacks if model is not None else ():
             if isinstance(callback, History):
                 model.history = callback
 

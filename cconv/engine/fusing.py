@@ -210,10 +210,10 @@ def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     if bare.window.output_size != layer.window.output_size or len(chosen) > 1 or not chosen <= {*PADDING}:
         return None
     if training:
+        if chosen != {"depthwise"}:
+            return None
         joined = _join([bare, *layers[2:]])
-        return (
-            Step(layers[: 3 if joined else 2], first, joined or bare, 1) if chosen == {"depthwise"} else None
-        )
+        return Step(layers[: 3 if joined else 2], first, joined or bare, owner=1)
     rules = [rule for rule in RULES if rule is not _padded]
     rest = [bare, *layers[2:]]
     inner = next(step for rule in rules if (step := rule(rest, first + 1, training)) is not None)

@@ -356,7 +356,7 @@ class Plan:
         values, steps = self._begun()
         for number, entry in steps:
             if not np.isfinite(self._step_forward(number, entry, values)).all():
-                return entry.first
+                return entry.computing
         return None
 
 

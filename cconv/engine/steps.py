@@ -78,6 +78,11 @@ class Step:
         return joined
 
     @property
+    def computing(self) -> int:
+        """Number of the layer that computes, in the model; with what others do around it."""
+        return self.first + self._owner
+
+    @property
     def affine(self) -> Affine:
         """The layer with a kernel that computes, or that this plan computes with at inference."""
         layer = self.layer

@@ -9,6 +9,7 @@ import numpy as np
 from cconv import arguments, initializers, ops
 from cconv.arguments.numbers import is_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.ops import shards
 from cconv.ops.run import Run, replayable
 
@@ -46,6 +47,7 @@ class ElementwiseAffine(Layer):
     """
 
     _by_shard = True
+    gamma, beta = named("gamma"), named("beta")
 
     def __init__(
         self,

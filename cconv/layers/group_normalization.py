@@ -8,6 +8,7 @@ import numpy as np
 from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.layers.normalization import channels_axis, check_channels_axis
 from cconv.ops import group_normalization, shards
 from cconv.ops.run import Run, replayable
@@ -58,6 +59,7 @@ class GroupNormalization(Layer):
     """
 
     _by_shard = True
+    gamma, beta = named("gamma"), named("beta")
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
 from cconv.layers.axes import OfFormat
 from cconv.layers.base import Shape
+from cconv.layers.listed import named
 from cconv.ops import layer_normalization, shards
 from cconv.ops.layer_normalization import Rule
 from cconv.ops.run import Run, replayable
@@ -172,6 +173,7 @@ class LayerNormalization(RowNormalization):
     """
 
     _weights = ("gamma", "beta")
+    gamma, beta = named("gamma"), named("beta")
 
     def __init__(
         self,
@@ -260,6 +262,7 @@ class RMSNormalization(RowNormalization):
 
     _rule = "rms"
     _weights = ("scale", None)
+    scale = named("scale")
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import numpy as np
 from cconv import initializers
 from cconv.arguments.numbers import finite, positive_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.ops import normalization, shards
 from cconv.ops.run import Run, replayable
 
@@ -42,6 +43,7 @@ class LayerScale(Layer):
     """
 
     _by_shard = True
+    gamma = named("gamma")
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from cconv import constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import is_int
 from cconv.layers.axes import OfAxes
 from cconv.layers.base import Shape
+from cconv.layers.listed import named
 from cconv.ops import shards
 from cconv.ops.run import Run, replayable
 
@@ -45,6 +46,7 @@ class PReLU(OfAxes):
     """
 
     _by_shard = True
+    alpha = named("alpha")
 
     def __init__(
         self,

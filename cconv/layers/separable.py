@@ -10,6 +10,7 @@ from cconv.geometry.algorithms import Convolution, forward_algorithm
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.layers.base import Shape
 from cconv.layers.convolution import Windowed
+from cconv.layers.listed import named
 from cconv.layers.spatial import two
 from cconv.ops import shards
 from cconv.ops.bands import Part
@@ -23,6 +24,7 @@ class SeparableConvolution(Windowed):
     depth_multiplier: int
     filters: int
     _own_gradients = ("_pointwise_gradient", "_depthwise_gradient")
+    depthwise_kernel, pointwise_kernel = named("depthwise_kernel"), named("pointwise_kernel")
     _between: np.ndarray | None = None  # output of the depthwise half in the last training pass
 
     def _set_halves(self, filters: Any, depth_multiplier: Any, of_pointwise: tuple[Any, Any, Any]) -> None:

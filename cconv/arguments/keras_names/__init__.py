@@ -157,6 +157,13 @@ def refusing(
 # First argument -> the beginning of the message, the module, and the keys of the table, in order.
 Words = Callable[[Any], tuple[str, str, list[str]]]
 
+# Metrics' arguments with places in Keras that have only names here, where they are not `dtype` and then those
+# that have only names here.
+PLACES: dict[str, tuple[str, ...]] = {
+    "ConfusionMatrix": (),  # Keras has none
+    "SparseCategoricalCrossentropy": ("dtype", "from_logits", "ignore_class", "axis"),
+}
+
 
 def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
     """Guard constructor and methods of a class in the class of cconv that defines them."""
@@ -177,12 +184,10 @@ def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
 
 
 def _behind(kind: type, function: Any) -> tuple[str, ...]:
-    """Return a metric's arguments with places in Keras that have only names here, from `dtype` on."""
+    """Return a metric's arguments with places in Keras that have only names here."""
     code = unwrap(function).__code__
     named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    if kind.__name__ == "SparseCategoricalCrossentropy":  # the one where a place is between
-        named = ("from_logits", "ignore_class", "axis")
-    return () if kind.__name__ == "ConfusionMatrix" else ("dtype", *named)
+    return PLACES.get(kind.__name__, ("dtype", *named))
 
 
 def _empty(kind: Any) -> Callable[..., None]:
