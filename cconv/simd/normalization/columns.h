@@ -19,8 +19,8 @@
 /* Rows are read vector by vector, which the processor does not recognize as a stream, so this is prefetched:
  * 4 kB take as long as memory to answer. */
 #define FETCH_AHEAD(p) __builtin_prefetch((const char *)(p) + 4096)
-/* In a loop over r: the compiler would make vectors of a few last columns, in more code than all the rest. */
-#define ONE_BY_ONE(r) __asm__("" : "+r"(r))
+/* In a loop over i: the compiler would make vectors of a few last columns, in more code than all the rest. */
+#define ONE_BY_ONE(i) __asm__("" : "+r"(i))
 typedef double NAME(column_vec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef double NAME(column_unaligned)
     __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(double)), may_alias));
@@ -84,6 +84,7 @@ static void NAME(normalize_columns)(ptrdiff_t m, ptrdiff_t c, const void *x_, co
             STORE(y + j, cap == 0 ? v : (vec)MIN2(SPLAT(most), RELU(v)));
         }
         for (; j < c; j++) {
+            ONE_BY_ONE(j);
             const REAL v = NORMAL(x[j], mean[j], scale[j], shift[j]), cut = v < 0 ? 0 : v;
             y[j] = cap == 0 ? v : most < cut ? most : cut;
         }
@@ -184,6 +185,7 @@ static void NAME(columns_backward)(ptrdiff_t m, ptrdiff_t c, const void *dy_, co
                               LOAD(less + j));
         }
         for (; j < c; j++) {
+            ONE_BY_ONE(j);
             const REAL g = NAME(one_behind_relu)(dy[j], x[j], mean[j], scale[j],
                                                  cap == 0 ? 0 : shift[j], cap);
             dx[j] = g * scale[j] - (x[j] - mean[j]) * slope[j] - less[j];
