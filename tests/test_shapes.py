@@ -33,8 +33,10 @@ def test_positive_ints():
         assert type(positive_int("f", "n", value)) is int
     for value in NO_INTS:
         refused(TypeError, f"f: n must be a positive int, got {value!r}", positive_int, "f", "n", value)
-    for value in (0, -1, LARGEST + 1):
+    for value in (0, -1):
         refused(ValueError, f"f: n must be a positive int, got {value!r}", positive_int, "f", "n", value)
+    message = f"f: n must be a positive int below 2**63, got {LARGEST + 1}"
+    refused(ValueError, message, positive_int, "f", "n", LARGEST + 1)
 
 
 def test_pairs():

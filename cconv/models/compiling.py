@@ -8,6 +8,7 @@ import numpy as np
 
 from cconv import optimizers
 from cconv.arguments.configured import config_of
+from cconv.arguments.control import controlled
 from cconv.arguments.overrides import check_object
 from cconv.losses.joint import parts_of
 from cconv.metrics.meter import Meter, figure_names
@@ -98,6 +99,7 @@ class Compiler(Predictor):
         return self.loss is not None
 
     @property
+    @controlled
     def losses(self) -> list[float]:
         """The penalties of the weights that learn, one for each regularizer: they are part of the loss."""
         return [

@@ -423,6 +423,7 @@ class Model(Trainer, Exporting, Hooks):
         """Build the layers of a model made from a configuration."""
         self._build_layers(f"{self.kind}.from_config")
 
+    @controlled
     def get_metrics_result(self) -> dict[str, float]:
         """Return loss and metrics by name: of the epoch so far, or of the last epoch, evaluation or batch.
 
