@@ -348,3 +348,83 @@ def test_batches_prepared_ahead_are_those_of_one_layer_after_the_other(seed):
             run = Run(training=True, seed=model.seed, step=step, first_sample=start)
             wanted = np.array(layer.augment(wanted, run))
         np.testing.assert_array_equal(seen, wanted)
+
+
+CALLED = {
+    "a layer": lambda: RandomFlip("horizontal", seed=1),
+    "a stack that is not built": lambda: Sequential([RandomFlip("horizontal", seed=1)]),
+    "a graph": lambda: _graph_of(RandomFlip("horizontal", seed=1)),
+    "a model inside a graph": lambda: _graph_of(Sequential([RandomFlip("horizontal", seed=1)])),
+}
+
+
+def _graph_of(item, **call):
+    given = cconv.Input((6, 5, 2))
+    return cconv.Model(given, item(given, **call))
+
+
+def _flipped(y, x):
+    """Whether each image of y is that of x mirrored; it is one of the two."""
+    mirrored = np.array([np.array_equal(one, other[:, ::-1]) for one, other in zip(y, x, strict=True)])
+    same = np.array([np.array_equal(one, other) for one, other in zip(y, x, strict=True)])
+    assert (mirrored ^ same).all()
+    return mirrored
+
+
+@pytest.mark.parametrize("make", CALLED.values(), ids=CALLED)
+def test_a_call_augments_unless_told_otherwise(make):
+    """As Keras', whose augmenting layers have ``call(x, training=True)``."""
+    x = some_images(32)
+    before = x.copy()
+    called = make()
+    first, second = _flipped(called(x), x), _flipped(called(x), x)
+    assert 0 < first.sum() < 32
+    assert (first != second).any()
+    np.testing.assert_array_equal(called(x, training=False), x)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_a_call_of_a_model_augments_and_is_at_inference_otherwise():
+    x = some_images(32)
+    model = Sequential(
+        [layers.Dropout(0.5), layers.BatchNormalization(), RandomFlip("horizontal"), layers.Conv2D(3, 3)]
+    )
+    model.build((6, 5, 2))
+    weights = model.get_weights()
+    y, plain, mirrored = (
+        model(x),
+        model.predict(x, verbose=0),
+        Sequential(model.layers[:2] + model.layers[3:]),
+    )
+    mirrored = mirrored.predict(np.ascontiguousarray(x[:, :, ::-1]), verbose=0)
+    error = [
+        min(np.abs(a - b).max(), np.abs(a - c).max()) for a, b, c in zip(y, plain, mirrored, strict=True)
+    ]
+    assert max(error) < 1e-5
+    assert np.abs(y - plain).max() > 1e-2
+    for now, then in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_model_called_at_inference_in_a_graph_does_not_augment():
+    x = some_images(8)
+    model = _graph_of(Sequential([RandomFlip("horizontal")]), training=False)
+    np.testing.assert_array_equal(model(x), x)
+
+
+def test_a_callback_must_say_how_an_augmenting_model_is_called():
+    class Calls(cconv.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            said.append(self.model(x, training=False))
+            with pytest.raises(RuntimeError, match="is already training"):
+                self.model(x)
+
+    x, said = some_images(8), []
+    model = Sequential([RandomFlip("horizontal"), layers.Flatten(), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    model.fit(x, np.zeros((8, 2), np.float32), callbacks=[Calls()], verbose=0)
+    np.testing.assert_array_equal(said[0], model(x, training=False))
+
+
+def some_images(n):
+    return np.random.default_rng(3).random((n, 6, 5, 2), dtype=np.float32)

@@ -72,12 +72,15 @@ def draws_of(layer: Any, run: Run, n: int, name: str = "augmentation") -> np.nda
 class Augmentation(Layer):
     """What the augmentations share: random draws, and no change outside training.
 
+    A call, ``layer(x)``, is one in training, as Keras': ``layer(x, training=False)`` changes nothing.
+
     `_draws` and `_drawn` first decide what happens to each image of a batch; `augment` then changes no state
     of the layer, so another thread than the training one may augment batches.
     """
 
     ranks: tuple[int, ...] = (3,)
     _only_in_training = True
+    _called_in_training = True
     _arguments: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:

@@ -118,6 +118,9 @@ class Layer(Configured, Weighted, Formatted):
     output_shape: Shape
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # returns its input unchanged at inference
+    _called_in_training: ClassVar[bool] = (
+        False  # `training` of a call that does not say: Keras' augmentations
+    )
     _recorded: ClassVar[tuple[str, ...]] = ()  # attributes whose values recorded kernel calls hold
     _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
     _bound: Mapping[str, np.ndarray] = {}  # the attributes in which a class of the user's own has its weights
@@ -360,11 +363,12 @@ class Layer(Configured, Weighted, Formatted):
             The input: see `forward` and `cconv.models.Model`.
         training : bool, optional
             For arrays as in `forward`. In a graph False means that the layer acts as at inference even while
-            the model trains, as Keras' ``base(x, training=False)``.
+            the model trains, as Keras' ``base(x, training=False)``. None: layers that augment images do so,
+            as Keras' do, all others act as at inference.
         """
         if symbolic.is_symbolic(x):
             return symbolic.call(self, x, training)
-        return self.forward(x, False if training is None else training)
+        return self.forward(x, self._called_in_training if training is None else training)
 
     # The input and the output of the layer in the graph that used it first, a KerasTensor or a list of them:
     # ``Model(base.input, base.get_layer("conv4").output)``.

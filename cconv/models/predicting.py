@@ -268,37 +268,42 @@ class Predictor(Feeder):
             As for `predict`. With KerasTensors the model becomes a layer of another model.
         training : bool, optional
             True: layers act as in training: dropout is applied, and batch normalisation uses the batch's mean
-            and updates its moving averages. No weights change. In a graph only None and False are allowed;
-            with False the model acts as at inference even while the other model trains.
+            and updates its moving averages. No weights change. None: layers that augment images do so, as
+            Keras' do, and all others act as at inference. In a graph only None and False are allowed; with
+            False the model acts as at inference even while the other model trains.
 
         Raises
         ------
         RuntimeError
-            With `training` while the model is training.
+            With `training`, or with layers that augment, while the model is training.
         TypeError, ValueError
             When the model does not take such an `x`.
         """
         where = f"{self.kind}.__call__"
         if is_symbolic(x):
             return nesting.call(self, x, training)
-        if not arguments.flag(where, "training", False if training is None else training):
+        given = None if training is None else arguments.flag(where, "training", training)
+        augments = given is None and any(layer._called_in_training for layer in self._layers)
+        if not given and not augments:
             return self.predict_on_batch(x)
         self._not_in_training(where)
         self._number_layers()
         boundary, samples = self._boundary(where, x)
         data = Data(samples)
         (batch,) = boundary.batches(data, data.n).epoch()
-        outputs = self._forward_in_training(each_of(batch.x), batch.done)
+        outputs = self._layer_by_layer(each_of(batch.x), batch.done, given)
         return self._outs.given_out([self._as_outside(y) for y in outputs])
 
-    def _forward_in_training(self, xs: tuple[np.ndarray, ...], done: int) -> list[np.ndarray]:
-        """Return the outputs of a batch, layer by layer; the first `done` layers were applied before."""
+    def _layer_by_layer(
+        self, xs: tuple[np.ndarray, ...], done: int, training: bool | None
+    ) -> list[np.ndarray]:
+        """Return the outputs of a batch; the first `done` layers were applied before."""
         flow = self._flow()
         values = {(flow.value_of(done - 1) if done else 0) + number: x for number, x in enumerate(xs)}
         for number, use in enumerate(flow.uses[done:], start=done):
             given = [use.layer._to_outer(values[value]) for value in use.inputs]
-            training = not use.at_inference
-            y = use.layer.forward(given if use.layer._merges else given[0], training)
+            trains = use.layer._called_in_training if training is None else training
+            y = use.layer.forward(given if use.layer._merges else given[0], trains and not use.at_inference)
             values[flow.value_of(number)] = use.layer._to_inner(y)
         return [values[value] for value in flow.outputs]
 
