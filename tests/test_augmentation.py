@@ -1,6 +1,7 @@
 """Random zooms, crops, brightness, contrast and erasing: their figures, by Keras and by their statistics."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -386,24 +387,30 @@ def test_a_call_augments_unless_told_otherwise(make):
 
 def test_a_call_of_a_model_augments_and_is_at_inference_otherwise():
     x = some_images(32)
-    model = Sequential(
-        [layers.Dropout(0.5), layers.BatchNormalization(), RandomFlip("horizontal"), layers.Conv2D(3, 3)]
-    )
+    rest = [layers.Dropout(0.5), layers.BatchNormalization(), layers.Conv2D(3, 3)]
+    model = Sequential([*rest[:2], RandomFlip("horizontal"), rest[2]])
     model.build((6, 5, 2))
     weights = model.get_weights()
-    y, plain, mirrored = (
-        model(x),
-        model.predict(x, verbose=0),
-        Sequential(model.layers[:2] + model.layers[3:]),
-    )
-    mirrored = mirrored.predict(np.ascontiguousarray(x[:, :, ::-1]), verbose=0)
-    error = [
-        min(np.abs(a - b).max(), np.abs(a - c).max()) for a, b, c in zip(y, plain, mirrored, strict=True)
-    ]
-    assert max(error) < 1e-5
+    y, plain = model(x), model.predict(x, verbose=0)
+    mirrored = Sequential(rest).predict(x[:, :, ::-1], verbose=0)
+    for one, *either in zip(y, plain, mirrored, strict=True):
+        assert min(np.abs(one - other).max() for other in either) < 1e-5
     assert np.abs(y - plain).max() > 1e-2
-    for now, then in zip(model.get_weights(), weights, strict=True):
-        np.testing.assert_array_equal(now, then)
+    for after, before in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_calls_of_other_sizes_views_and_kinds():
+    """The first call of a layer, a larger batch after it, views, integers and numbers of a list."""
+    x = some_images(9)
+    layer = RandomFlip("horizontal")
+    for given in (x[:1], x, x[::-2], np.asfortranarray(x), x.tolist(), (x * 9).astype(np.uint8)):
+        before = np.array(given)
+        y = layer(given)
+        assert y.dtype == np.float32
+        assert not np.may_share_memory(y, x)
+        _flipped(y, np.asarray(given, np.float32))
+        np.testing.assert_array_equal(given, before)
 
 
 def test_a_model_called_at_inference_in_a_graph_does_not_augment():
@@ -412,18 +419,74 @@ def test_a_model_called_at_inference_in_a_graph_does_not_augment():
     np.testing.assert_array_equal(model(x), x)
 
 
-def test_a_callback_must_say_how_an_augmenting_model_is_called():
-    class Calls(cconv.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            said.append(self.model(x, training=False))
-            with pytest.raises(RuntimeError, match="is already training"):
-                self.model(x)
+def _trained(calls):
+    """The weights of a small training, and what it drew; after each batch `calls(model, front)` is called."""
 
-    x, said = some_images(8), []
-    model = Sequential([RandomFlip("horizontal"), layers.Flatten(), layers.Dense(2)])
+    class Calls(cconv.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            calls(self.model, front)
+
+    front = Sequential([RandomFlip("horizontal", seed=4), layers.RandomRotation(0.1)])
+    model = Sequential(
+        [layers.Rescaling(0.5), front, layers.Dropout(0.2), layers.Flatten(), layers.Dense(2)], seed=5
+    )
     model.compile("sgd", "mse")
-    model.fit(x, np.zeros((8, 2), np.float32), callbacks=[Calls()], verbose=0)
-    np.testing.assert_array_equal(said[0], model(x, training=False))
+    x = some_images(12)
+    model.fit(x, x[:, 0, 0], batch_size=5, epochs=2, callbacks=[Calls()], verbose=0)
+    return model.get_weights()
+
+
+def test_calls_leave_a_training_as_it_is():
+    """Of the whole model, and of the part that augments, in the middle of an epoch."""
+    x, said = some_images(8), []
+    alone = _trained(lambda model, front: None)
+    called = _trained(lambda model, front: said.append((model(x).shape, front(x), front.layers[0](x))))
+    for one, other in zip(called, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(said) == 6
+    assert all(shape == (8, 2) and (images != x).any() for shape, images, _ in said)
+    assert any((flipped != x).any() for _, _, flipped in said)
+
+
+def test_a_call_leaves_what_backward_needs():
+    x, dy = some_images(8), some_images(8) + 1
+    layer = RandomFlip("horizontal", seed=1)
+    flipped = _flipped(layer.forward(x, training=True), x)
+    layer(some_images(3))
+    np.testing.assert_array_equal(_flipped(layer.backward(dy), dy), flipped)
+
+
+def test_many_threads_may_call_one_model():
+    x = some_images(16)
+    model = Sequential([RandomFlip("horizontal"), layers.RandomCrop(4, 4)])
+    with ThreadPoolExecutor(4) as pool:
+        shapes = {y.shape for y in pool.map(lambda _: model(x), range(200))}
+    assert shapes == {(16, 4, 4, 2)}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_layers_of_a_model_draw_apart(alone):
+    """Two layers of one seed, as in training: what one flips, the other does not always flip back."""
+    x = some_images(64)
+    pair = [RandomFlip("horizontal", seed=2), RandomFlip("horizontal", seed=2)]
+    if alone:  # they were called before there was a model
+        np.testing.assert_array_equal(pair[0](x), pair[1](x))
+    assert 16 < _flipped(Sequential(pair)(x), x).sum() < 48
+
+
+def test_layers_added_to_a_model_and_to_one_inside_it_augment():
+    """After calls of the models as they were."""
+    x = some_images(32)
+    front = Sequential([layers.Rescaling(1.0)])
+    model = Sequential([front, layers.Rescaling(1.0)])
+    np.testing.assert_array_equal(model(x), x)
+    front.add(RandomFlip("horizontal"))
+    assert _flipped(model(x), x).any()
+    front.pop()
+    np.testing.assert_array_equal(model(x), x)
+    model.add(RandomFlip("horizontal"))
+    assert _flipped(model(x), x).any()
+    np.testing.assert_array_equal(front(x), x)
 
 
 def some_images(n):

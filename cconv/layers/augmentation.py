@@ -72,16 +72,14 @@ def draws_of(layer: Any, run: Run, n: int, name: str = "augmentation") -> np.nda
 class Augmentation(Layer):
     """What the augmentations share: random draws, and no change outside training.
 
-    A call, ``layer(x)``, is one in training, as Keras': ``layer(x, training=False)`` changes nothing.
-
     `_draws` and `_drawn` first decide what happens to each image of a batch; `augment` then changes no state
     of the layer, so another thread than the training one may augment batches.
     """
 
     ranks: tuple[int, ...] = (3,)
     _only_in_training = True
-    _called_in_training = True
     _arguments: tuple[str, ...] = ()
+    _turn = 0  # the number of calls, which are not counted as steps of a training
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -99,6 +97,18 @@ class Augmentation(Layer):
     def settings(self) -> tuple[Any, ...]:
         """Return all settings of the layer that decide how it changes an image in a given run."""
         return (self.key, *(getattr(self, name) for name in self._arguments))
+
+    @controlled
+    def _called(self, x: Any) -> np.ndarray:
+        """Return the images augmented, as Keras' layers do: each call draws anew, and any thread may call.
+
+        Nothing is kept for `backward`, so that a training of the layer goes on as if there had been no call.
+        """
+        given = self._checked_input(x)
+        turn, self._turn = self._turn, self._turn + 1
+        run = Run(training=True, seed=self.build_seed, step=turn)
+        y = self._to_outer(self.augment(self._to_inner(given), run))
+        return y.copy() if np.may_share_memory(y, given) else y
 
     @controlled
     def augment(self, x: np.ndarray, run: Run) -> np.ndarray:

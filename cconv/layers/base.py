@@ -118,9 +118,6 @@ class Layer(Configured, Weighted, Formatted):
     output_shape: Shape
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # returns its input unchanged at inference
-    _called_in_training: ClassVar[bool] = (
-        False  # `training` of a call that does not say: Keras' augmentations
-    )
     _recorded: ClassVar[tuple[str, ...]] = ()  # attributes whose values recorded kernel calls hold
     _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
     _bound: Mapping[str, np.ndarray] = {}  # the attributes in which a class of the user's own has its weights
@@ -368,7 +365,11 @@ class Layer(Configured, Weighted, Formatted):
         """
         if symbolic.is_symbolic(x):
             return symbolic.call(self, x, training)
-        return self.forward(x, self._called_in_training if training is None else training)
+        return self._called(x) if training is None else self.forward(x, training)
+
+    def _called(self, x: Any) -> np.ndarray:
+        """Return what a call gives that does not say `training`: for most layers that of inference."""
+        return self.forward(x)
 
     # The input and the output of the layer in the graph that used it first, a KerasTensor or a list of them:
     # ``Model(base.input, base.get_layer("conv4").output)``.

@@ -16,6 +16,7 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
 from cconv.arguments.text import short
 from cconv.engine.flow import Flow
+from cconv.layers.augmentation import Augmentation
 from cconv.layers.base import Layer
 from cconv.layers.listed import Listed
 from cconv.layers.symbolic import Node, turned_in, turned_out
@@ -73,6 +74,7 @@ class Network(Listed):
         self._entries: list[Entry] = []
         self._outputs: list[int] = []
         self._flat: Inliner | None = None  # the result of `_inlined`, until the items change
+        self._augmenting: bool | None = None  # the answer of `_augments`, until the items change
         self._leaves: list[tuple[str, Layer]] = []
         self._changes = 0  # how often its items were taken
         self._inner: list[tuple[Network, int]] = []  # the models inside, and their changes when taken
@@ -89,7 +91,7 @@ class Network(Listed):
 
     def _take_items(self) -> None:
         """Update everything that depends on the items and entries."""
-        self._flat = None
+        self._flat = self._augmenting = None
         self._changes += 1
         self._inner = [(model, model._changes) for model in inner_models(self._items)]
         found: dict[int, tuple[str, Layer]] = {}
@@ -124,6 +126,13 @@ class Network(Listed):
         if flat is None or flat.inner:  # models inside may have changed
             flat = self._flat = Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
         return flat
+
+    def _augments(self) -> bool:
+        """Whether a call that does not say `training` changes images."""
+        self._follow_inner()
+        if self._augmenting is None:
+            self._augmenting = any(isinstance(use.layer, Augmentation) for use in self._inlined().flow.uses)
+        return self._augmenting
 
     @property
     def where(self) -> str:
@@ -330,6 +339,12 @@ class Network(Listed):
         """Give every layer its number in this model, which its random draws depend on."""
         for number, layer in enumerate(self._layers):
             layer.key = number
+
+    def _tell_layers_apart(self) -> None:
+        """Give layers numbers if two have the same; if not, another model may be training with theirs."""
+        layers = self._layers
+        if len({layer.key for layer in layers}) < len(layers):
+            self._number_layers()
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:

@@ -275,35 +275,42 @@ class Predictor(Feeder):
         Raises
         ------
         RuntimeError
-            With `training`, or with layers that augment, while the model is training.
+            With ``training=True`` while the model is training.
         TypeError, ValueError
             When the model does not take such an `x`.
         """
         where = f"{self.kind}.__call__"
         if is_symbolic(x):
             return nesting.call(self, x, training)
-        given = None if training is None else arguments.flag(where, "training", training)
-        augments = given is None and any(layer._called_in_training for layer in self._layers)
-        if not given and not augments:
+        trains = arguments.flag(where, "training", False if training is None else training)
+        if not trains and (training is not None or not self._augments()):
             return self.predict_on_batch(x)
-        self._not_in_training(where)
-        self._number_layers()
+        if trains:
+            self._not_in_training(where)
+            self._number_layers()
+        else:
+            self._tell_layers_apart()
         boundary, samples = self._boundary(where, x)
         data = Data(samples)
         (batch,) = boundary.batches(data, data.n).epoch()
-        outputs = self._layer_by_layer(each_of(batch.x), batch.done, given)
+        outputs = self._layer_by_layer(each_of(batch.x), batch.done, trains)
         return self._outs.given_out([self._as_outside(y) for y in outputs])
 
-    def _layer_by_layer(
-        self, xs: tuple[np.ndarray, ...], done: int, training: bool | None
-    ) -> list[np.ndarray]:
-        """Return the outputs of a batch; the first `done` layers were applied before."""
+    def _layer_by_layer(self, xs: tuple[np.ndarray, ...], done: int, trains: bool) -> list[np.ndarray]:
+        """Return the outputs of a batch, in training or as layers give them that are called.
+
+        The first `done` layers were applied before.
+        """
         flow = self._flow()
         values = {(flow.value_of(done - 1) if done else 0) + number: x for number, x in enumerate(xs)}
         for number, use in enumerate(flow.uses[done:], start=done):
-            given = [use.layer._to_outer(values[value]) for value in use.inputs]
-            trains = use.layer._called_in_training if training is None else training
-            y = use.layer.forward(given if use.layer._merges else given[0], trains and not use.at_inference)
+            given: Any = [use.layer._to_outer(values[value]) for value in use.inputs]
+            if not use.layer._merges:
+                (given,) = given
+            if use.at_inference:
+                y = use.layer.forward(given)
+            else:
+                y = use.layer.forward(given, training=True) if trains else use.layer._called(given)
             values[flow.value_of(number)] = use.layer._to_inner(y)
         return [values[value] for value in flow.outputs]
 
