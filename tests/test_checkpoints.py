@@ -1,5 +1,6 @@
 """Checkpoints of a training: what they hold, what is refused, and disks and users that interrupt."""
 
+import copy
 import errno
 import os
 import random
@@ -648,12 +649,24 @@ def test_train_on_batch_draws_anew_at_every_step_and_goes_on_from_a_file(tmp_pat
 
 
 def test_a_copy_of_a_model_in_training(tmp_path):
-    import copy
+    """It has the weights of its moment, and trains by itself."""
+    copies, seen = [], []
 
-    copies = []
-    note = LambdaCallback(on_train_batch_end=lambda batch, logs: copies.append(copy.deepcopy(note.model)))
-    fit(network(), tmp_path, note, epochs=1)
-    fit(copies[-1], epochs=1)
+    def take(batch, logs):
+        copies.append(copy.deepcopy(model))
+        seen.append(weights(model))
+
+    model = network()
+    fit(model, tmp_path, LambdaCallback(on_train_batch_end=take), epochs=1)
+    after = weights(model)
+    assert [weights(one) for one in copies] == seen
+    assert len(set(map(tuple, seen))) == 8
+    assert seen[-1] == after
+    for one in (copies[0], copies[-1]):
+        then = weights(one)
+        fit(one, epochs=1)
+        assert weights(one) != then
+    assert weights(model) == after
 
 
 def test_whole_trainings(tmp_path):

@@ -174,23 +174,8 @@ class Trainer(Stepper):
                 "validation_freq": validation_freq if validation is not None else None,
             }
             ranked.begin(where, self, ranks, told)
-            # As in Keras, those that the user gives take the place of those that `fit` makes.
-            bar = (
-                [ProgressBar(lines=verbosity == 2)] if verbosity and not _of_kind(others, ProgressBar) else []
-            )
-            own = _of_kind(others, History)
-            history, names = own[0] if own else History(), self._figure_names()
-            params = {
-                "verbose": verbosity,
-                "epochs": last,
-                "steps": train.steps,
-                "samples": train.n,
-                "metrics": names + [f"val_{name}" for name in names if validation is not None],
-            }
-            if saved is not None:
-                params["resumed"] = True
-            # As in Keras, they see what the user's callbacks have added to the logs.
-            heard = [others, *([] if own else [history]), *bar, backup or []]
+            history, heard = _heard(others, backup, verbosity)
+            params = self._params_of_callbacks(verbosity, last, train, validation, saved)
             calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
@@ -215,6 +200,20 @@ class Trainer(Stepper):
 
         with nullcontext() if ranks is None else ranks.together():
             return self._train_alone(where, train_alone)
+
+    def _params_of_callbacks(
+        self, verbosity: int, last: int, train: Source, validation: Source | None, saved: Checkpoint | None
+    ) -> dict[str, Any]:
+        """Return what callbacks are told of a training, as Keras' `params`."""
+        names = self._figure_names()
+        params = {
+            "verbose": verbosity,
+            "epochs": last,
+            "steps": train.steps,
+            "samples": train.n,
+            "metrics": names + [f"val_{name}" for name in names if validation is not None],
+        }
+        return params if saved is None else params | {"resumed": True}
 
     def _write_checkpoint(self, path: Path) -> None:
         """Write a checkpoint of the current `fit`; without one do nothing."""
@@ -295,8 +294,17 @@ def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore 
     return [c for c in given if not isinstance(c, BackupAndRestore)], found[0] if found else None
 
 
-def _of_kind(callbacks: list[Any], kind: type[Any]) -> list[Any]:
-    return [callback for callback in callbacks if isinstance(callback, kind)]
+def _heard(others: list[Any], backup: BackupAndRestore | None, verbosity: int) -> tuple[History, list[Any]]:
+    """Return a training's history, and all of its callbacks in the order in which they are called.
+
+    As in Keras, those that the user gives take the place of those that `fit` makes, and come first: these see
+    what they have added to the logs.
+    """
+    own = [callback for callback in others if isinstance(callback, History)]
+    history = own[0] if own else History()
+    given = any(isinstance(callback, ProgressBar) for callback in others)
+    bar = [ProgressBar(lines=verbosity == 2)] if verbosity and not given else []
+    return history, [others, *([] if own else [history]), *bar, backup or []]
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
