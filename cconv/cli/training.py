@@ -83,13 +83,9 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         share(ranks.neighbours(affinity()))
     out = arguments.out
     _check_out(out)
-    if arguments.report is not None:
-        with naming(arguments.report):
-            destination(arguments.report)
-        if arguments.report.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"--report must be a file that ends in .html, got {arguments.report}")
+    _check_report(arguments.report)
     found = data.load(arguments.data, arguments.size)
-    (x_train, y_train), (x_test, y_test) = found.train, found.test
+    (x_train, y_train), (_, y_test) = found.train, found.test
     classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
     scale = 1 / 255 if x_train.dtype == np.uint8 else None
     model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
@@ -123,29 +119,52 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(f"; {_kept(arguments, saver, backup)}") from interrupt
     seconds = time.perf_counter() - begin
-    if not leads:
-        return 0
-    _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-    speed = len(x_train) * saver.trained / seconds
-    of_ranks = "" if ranks is None else f" on each of {ranks.size} ranks"
-    print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
-    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
-    print(f"saved {out}")
-    if arguments.report is not None:
-        from cconv.reporting import report  # slow to import, and seldom needed
-
-        report(
-            model,
-            x_test,
-            y_test,
-            arguments.report,
-            history=history,
-            classes=found.classes,
-            title=f"LeNet-5 on {arguments.data}",
-            command=_command(arguments),
-        )
-        print(f"wrote {arguments.report}")
+    if leads:
+        _tell_result(arguments, model, found, len(x_train) * saver.trained / seconds, seconds, ranks)
+        _write_report(arguments, model, found, history)
     return 0
+
+
+def _tell_result(
+    arguments: argparse.Namespace, model: Any, found: Any, speed: float, seconds: float, ranks: Any
+) -> None:
+    """Print how well the model predicts, and how fast (in images a second) it was trained."""
+    x, y = found.test
+    _, accuracy = model.evaluate(x, y, verbose=0)
+    of_ranks = "" if ranks is None else f" on each of {ranks.size} ranks"
+    print(f"test accuracy {accuracy:.4f} on {len(x):,} images")
+    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
+    print(f"saved {arguments.out}")
+
+
+def _check_report(path: Path | None) -> None:
+    """Refuse a place for the report that could not be written to, before there is anything to report."""
+    if path is None:
+        return
+    with naming(path):
+        destination(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--report must be a file that ends in .html, got {path}")
+
+
+def _write_report(arguments: argparse.Namespace, model: Any, found: Any, history: Any) -> None:
+    """Write the page about the trained model that ``--report`` asks for."""
+    if arguments.report is None:
+        return
+    from cconv.reporting import report  # slow to import, and seldom needed
+
+    x, y = found.test
+    report(
+        model,
+        x,
+        y,
+        arguments.report,
+        history=history,
+        classes=found.classes,
+        title=f"LeNet-5 on {arguments.data}",
+        command=_command(arguments),
+    )
+    print(f"wrote {arguments.report}")
 
 
 def _shards(arguments: argparse.Namespace) -> int:
