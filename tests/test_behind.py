@@ -1,5 +1,7 @@
 """What follows in the same pass as a convolution has the bits of passes of its own."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,6 +26,7 @@ from cconv.layers import (
     Dense,
     DepthwiseConv2D,
     Dropout,
+    Flatten,
     GlobalAveragePooling2D,
     Input,
     MaxPooling2D,
@@ -334,6 +337,26 @@ def test_zeros_in_front_are_not_the_first_that_is_not_finite(number):
             model.train_on_batch(np.ones((2, 6, 6, 3), np.float32), np.array([0, 1]))
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("own", ["valid", "same"])
+def test_gradients_behind_zeros(own, strides, use_bias):
+    """Of a convolution whose every output has a gradient of its own; where the zeros are wide, and narrow."""
+    x = RNG.normal(size=(2, 9, 12, 8)).astype(np.float32)
+    for border in itertools.product((0, 1, 2, 4), repeat=4):
+        layer = DepthwiseConv2D(3, strides, padding=own, use_bias=use_bias)
+        row = [ZeroPadding2D((border[:2], border[2:])), layer, Flatten(), Dense(2)]
+        model = Sequential(row, seed=1).build(x.shape[1:])
+        start, found = model.get_weights(), []
+        for fuse in (True, False):
+            model.fuse = fuse
+            model.compile("sgd", "mse")
+            model.set_weights(start)
+            model.train_on_batch(x, np.ones((2, 2)))
+            found.append([array.tobytes() for array in model.get_weights()])
+        assert found[0] == found[1], border
 
 
 BORDERS = st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)

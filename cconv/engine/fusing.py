@@ -196,6 +196,8 @@ def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     Sums that leave padding out have the same bits as sums over zeros, unless the kernel has values that are
     not finite. Winograd's algorithm examines tiles with their zeros, and is left alone. In training this is
     done in front of depthwise convolutions: for them alone the copy with zeros takes as long as the sums.
+    They add the gradient of a bias four columns at a time, from where a window leaves the image by one column
+    at most: behind wider zeros at the sides the order of that sum would be another one.
     """
     if len(layers) < 2 or type(layers[0]) is not ZeroPadding2D:
         return None
@@ -210,7 +212,7 @@ def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     if bare.window.output_size != layer.window.output_size or len(chosen) > 1 or not chosen <= {*PADDING}:
         return None
     if training:
-        if chosen != {"depthwise"}:
+        if chosen != {"depthwise"} or (layer.use_bias and max(bare.window.pads[1]) > 1):
             return None
         joined = _join([bare, *layers[2:]])
         return Step(layers[: 3 if joined else 2], first, joined or bare, owner=1)
