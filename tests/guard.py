@@ -113,18 +113,25 @@ class Room:
 class Rooms:
     """Rooms that are used again: mapping one takes longer than most kernels do."""
 
-    LARGEST = 256 * PAGE  # which are kept
+    MOST = 256 << 20  # bytes of the rooms that are kept
 
     def __init__(self):
         self.free = {}
+        self.kept = 0
 
     def take(self, nbytes):
         rooms = self.free.get(nbytes)
-        return rooms.pop() if rooms else Room(nbytes)
+        if not rooms:
+            return Room(nbytes)
+        self.kept -= nbytes
+        return rooms.pop()
 
     def give_back(self, room):
-        if room.nbytes <= self.LARGEST:
-            self.free.setdefault(room.nbytes, []).append(room)
+        if self.kept + room.nbytes > self.MOST:
+            self.free.clear()
+            self.kept = 0
+        self.kept += room.nbytes
+        self.free.setdefault(room.nbytes, []).append(room)
 
 
 class Guarded:
@@ -134,23 +141,27 @@ class Guarded:
     """
 
     def __init__(self, array, at_end, room_of=Room):
-        inside = max(-(-array.nbytes // PAGE), 1) * PAGE
+        nbytes = array.nbytes
+        inside = max(-(-nbytes // PAGE), 1) * PAGE
         self.room = room = room_of(inside)
-        start = inside - array.nbytes if at_end else 0
-        stop = start + array.nbytes
+        self.start = start = inside - nbytes if at_end else 0
+        self.stop = stop = start + nbytes
         room.leave(start, stop)
-        self.around = room.written[:start], room.written[stop:]
         self.array = np.ndarray(array.shape, array.dtype, room.written, start)
         self.array[...] = array
         if not array.flags.writeable:
             self.array = np.ndarray(array.shape, array.dtype, room.read, start)
 
+    @property
+    def around(self):
+        """The bytes between the array and the page on its other side, which are on one side of it or none."""
+        return self.room.written[: self.start], self.room.written[self.stop :]
+
     def check(self):
-        """The bytes between the array and the page on its other side are what they were."""
+        """Those bytes are what they were."""
         for bytes_around in self.around:
             if bytes_around.size:
-                around = bytes_around.tobytes()
-                assert around == PATTERN[: len(around)], "bytes outside the array were written"
+                assert PATTERN.startswith(bytes_around.tobytes()), "bytes outside the array were written"
 
 
 class Guard:
@@ -163,18 +174,18 @@ class Guard:
 
     def call(self, kernel, name, arguments):
         self.calls[name] += 1
-        guarded = [
-            Guarded(a, self.at_end, self.rooms.take) if isinstance(a, np.ndarray) else None for a in arguments
-        ]
-        result = kernel(
-            *(a if copy is None else copy.array for a, copy in zip(arguments, guarded, strict=True))
-        )
-        for argument, copy in zip(arguments, guarded, strict=True):
-            if copy is not None:
+        handed, copies = list(arguments), []
+        for at, argument in enumerate(arguments):
+            if isinstance(argument, np.ndarray):
+                copy = Guarded(argument, self.at_end, self.rooms.take)
+                handed[at] = copy.array
+                copies.append((argument, copy))
+        result = kernel(*handed)
+        for argument, copy in copies:
+            if argument.flags.writeable:  # of others the kernel had memory that it cannot write
                 copy.check()
-                if argument.flags.writeable:
-                    argument[...] = copy.array
-                self.rooms.give_back(copy.room)
+                argument[...] = copy.array
+            self.rooms.give_back(copy.room)
         return result
 
 

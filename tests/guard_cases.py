@@ -6,6 +6,7 @@ last line names the case that killed the process.
 """
 
 import itertools
+import math
 import sys
 from dataclasses import dataclass, field, replace
 
@@ -68,9 +69,10 @@ class Filled(Run):
     memory: dict = field(default_factory=dict)
 
     def empty(self, tag, shape, dtype):
-        array = super().empty(tag, shape, dtype)
-        array.reshape(-1).view(np.uint8)[:] = self.fill
-        return array
+        dtype = np.dtype(dtype)
+        filled = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+        filled.fill(self.fill)
+        return filled.view(dtype).reshape(shape)
 
     def scratch(self, nbytes):
         return self.empty("scratch", (nbytes,), np.uint8)
@@ -728,16 +730,16 @@ def main(name, *sides):
     done, calls = 0, {}
     with guarded_kernels(None, calls) as guard:
         for case, *arguments in cases(getattr(np, name)):
-            compute = case(*arguments)
-            cconv.set_num_threads(1)
-            plain = bits(compute(Filled(fill=0)))
-            cconv.set_num_threads((1, 3)[done % 2])
-            for side in sides:
-                print(side, case.__name__, *arguments, flush=True)
-                guard.at_end = side == "end"
-                found = bits(compute(Filled(fill=0xFF)))
+            said = " ".join(map(str, (case.__name__, *arguments)))
+            compute, found = case(*arguments), []
+            # On one side with one thread, on the other with three; of a single side, beside plain memory.
+            for i, side in enumerate(sides[:: (1, -1)[done % 2]] if len(sides) > 1 else ("no", *sides)):
+                print(f"{side} {said}\n", end="", flush=True)
+                cconv.set_num_threads((1, 3)[i])
+                guard.at_end = {"end": True, "start": False, "no": None}[side]
+                found.append(bits(compute(Filled(fill=(0, 0xFF)[i]))))
                 guard.at_end = None
-                assert found == plain, "a result depends on bytes that no kernel wrote, or on threads"
+            assert found[0] == found[1], "a result depends on bytes that no kernel wrote, or on threads"
             done += 1
     never = [name for name, count in calls.items() if count == 0]
     assert not never, f"kernels that no case calls: {never}"

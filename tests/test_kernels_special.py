@@ -76,7 +76,7 @@ def test_nan_and_zeros(name, dtype):
 def test_large_arrays_that_are_written_past_the_caches(name, dtype):
     function, ends, slopes = LIMITS[name]
     count = (17 << 20) // np.dtype(dtype).itemsize + 5
-    x = np.resize(np.array(BOTH, dtype), count)
+    x = np.tile(np.array(BOTH, dtype), -(-count // len(BOTH)))[:count]
     y = on_all_threads(lambda: np.array(function(x, Run())))
     assert (y[::2] == ends[0]).all()
     assert (y[1::2] == ends[1]).all()
