@@ -213,10 +213,14 @@ class BuildKernels(build_ext):
         """Use all processors where nobody says how many: pip has no option for it."""
         super().finalize_options()
         self.parallel = self.parallel or processors()
+        if self.editable_mode:
+            # Where all other builds leave what they compiled, which tests link with too, and not in a folder
+            # that is gone in the end.
+            self.build_temp = f"build/temp.{self.plat_name}-{sys.implementation.cache_tag}"
 
     def run(self):
         """Build; setuptools clears `inplace` meanwhile, so keep what was asked for."""
-        self.keeps_names = self.inplace
+        self.keeps_names = self.inplace and not self.editable_mode
         super().run()
 
     def write_c(self):
@@ -278,8 +282,8 @@ class BuildKernels(build_ext):
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
         elif linux:
             # No tables to unwind C by, which throws nothing, and no names of static functions in what is
-            # installed: a twentieth of its size. Builds in place keep the names, for perf. What is compiled
-            # is the same, so that a cache of compilers' results serves both.
+            # installed: a twentieth of its size. `setup.py build_ext --inplace` keeps the names, for perf. What is
+            # compiled is the same, so that a cache of compilers' results serves both.
             shared += ["-fno-asynchronous-unwind-tables", "-fno-plt"]
             if not self.keeps_names:
                 link_flags = [*link_flags, "-Wl,--strip-all"]

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 
@@ -43,8 +44,35 @@ def sdist(tmp_path_factory):
     return path
 
 
+def _modified(paths):
+    return [path.stat().st_mtime_ns for path in paths]
+
+
+def _lay_beside(tree):
+    """Copy what the editable installation of this tree compiled, the same as a wheel's, to where builds look for it.
+
+    A build compiles what it does not find there, or finds older than its source. Nothing is copied if a source
+    has changed since, or behind `setup.py build_ext --inplace`, whose modules have names that a wheel's have not.
+    """
+    package = ROOT / "cconv"
+    where = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    modules = list(package.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    sources = [ROOT / "setup.py", *package.rglob("*.p[yx][xd]"), *package.glob("simd/**/*.[ch]")]
+    old = min(_modified(modules)) < max(_modified(sources))
+    if old or any(b".symtab" in module.read_bytes() for module in modules):
+        return
+    by_cython = [path for path in package.rglob("*.c") if path not in sources]
+    objects = (ROOT / f"build/temp.{where}").rglob("*.o")
+    copies = {path: path.relative_to(ROOT) for path in (*by_cython, *objects)}
+    # The last, and so newer than what Cython wrote.
+    copies |= {path: Path("build", f"lib.{where}", path.relative_to(ROOT)) for path in modules}
+    for path, copy in copies.items():
+        (tree / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, tree / copy)
+
+
 def _built(tmp_path_factory):
-    """A folder with the wheel, made from nothing but the sdist, and with what was compiled for it."""
+    """A folder with the wheel, made from the sdist, and with what was compiled for it."""
     source = sdist(tmp_path_factory)
     pip = (sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index")
 
@@ -54,6 +82,7 @@ def _built(tmp_path_factory):
             safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             tar.extractall(folder / "unpacked", **safe)
         (tree,) = (folder / "unpacked").iterdir()
+        _lay_beside(tree)
         run(*pip, "--wheel-dir", str(folder), str(tree), cwd=folder)
 
     return shared(tmp_path_factory, "wheel", make)
