@@ -282,8 +282,8 @@ class BuildKernels(build_ext):
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
         elif linux:
             # No tables to unwind C by, which throws nothing, and no names of static functions in what is
-            # installed: a twentieth of its size. `setup.py build_ext --inplace` keeps the names, for perf. What is
-            # compiled is the same, so that a cache of compilers' results serves both.
+            # installed: a twentieth of its size. `setup.py build_ext --inplace` keeps the names, for perf.
+            # What is compiled is the same, so that a cache of compilers' results serves both.
             shared += ["-fno-asynchronous-unwind-tables", "-fno-plt"]
             if not self.keeps_names:
                 link_flags = [*link_flags, "-Wl,--strip-all"]

@@ -49,10 +49,11 @@ def _modified(paths):
 
 
 def _lay_beside(tree):
-    """Copy what the editable installation of this tree compiled, the same as a wheel's, to where builds look for it.
+    """Copy what the editable installation of this tree compiled to where builds look for it.
 
-    A build compiles what it does not find there, or finds older than its source. Nothing is copied if a source
-    has changed since, or behind `setup.py build_ext --inplace`, whose modules have names that a wheel's have not.
+    It is the same as a wheel's, and a build compiles only what it does not find there, or finds older than
+    its source. Nothing is copied if a source has changed since, or behind `setup.py build_ext --inplace`,
+    whose modules have names that a wheel's have not.
     """
     package = ROOT / "cconv"
     where = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
