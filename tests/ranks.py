@@ -148,6 +148,20 @@ class Writes(Callback):
             self.model.layers[0].kernel[0, 0] = 1
 
 
+class Trains(Callback):
+    """Trains another model on all ranks, of which rank 0 alone hears: with the same `MPI`, or one of its own."""
+
+    def __init__(self, ranks=None):
+        self.ranks = ranks
+
+    def on_epoch_end(self, epoch, logs=None):
+        from cconv.distributed import MPI
+
+        other = Sequential([Dense(1, input_shape=(3,))], seed=1)
+        other.compile("sgd", "mse")
+        other.fit(*SAMPLES, shards=2, distributed=self.ranks or MPI(), verbose=0)
+
+
 # What ranks 0 and 1 give to `fit`.
 SAMPLES = np.ones((6, 3), np.float32), np.ones((6, 1), np.float32)
 OTHERWISE = {
@@ -248,7 +262,8 @@ def main():
         model.compile(SGD(clipnorm=1.0 if clipped else None), loss)
         how = {"shuffle": False, "shards": 2, "verbose": 0, "distributed": ranks}
         how |= OTHERWISE.get(arguments.fail, ({}, {}))[other]
-        calls = [Writes()] if arguments.fail == "weights" else []
+        own = {"weights": Writes, "nested": lambda: Trains(ranks), "nested, new": Trains}
+        calls = [own[arguments.fail]()] if arguments.fail in own else []
         model.fit(Fails(arguments.fail, ranks.rank), callbacks=calls, **how)
         time.sleep(60)
         sys.exit("nothing has failed")

@@ -54,6 +54,8 @@ FAULTS = {
     "weights": "cconv: rank 0 of 2 has ended the job: RuntimeError: Sequential.fit: after epoch 1",
     "kill": "signal 9",
     "loss": "RuntimeError: Sequential.fit: after epoch 1 the ranks have other losses: [{'loss': ",
+    "nested": "rank 0 of 2 has ended the job: RuntimeError: fit: this process is in a training with other",
+    "nested, new": "ended the job: RuntimeError: distributed.MPI: this process is in a training with other",
     "options": "on all ranks: clipnorm of the optimizer must be None, got 1.0",
     "shuffle": "ValueError: Sequential.fit: shuffle must be the same on all ranks, got [True, False]",
     "validation": "validation data must be the same on all ranks, got [(6, 1), None]",

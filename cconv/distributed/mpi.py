@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class MPI:
         If mpi4py is missing, or an MPI library that it can load.
     TypeError
         If `comm` is not a communicator.
+    RuntimeError
+        Inside a training with other ranks: in a callback, which rank 0 alone calls.
 
     Examples
     --------
@@ -59,7 +61,11 @@ class MPI:
     ...     model.save("model.safetensors")
     """
 
+    # Whether this process trains with others at this moment.
+    _training: ClassVar[bool] = False
+
     def __init__(self, comm: Any = None) -> None:
+        _not_inside("distributed.MPI")
         try:
             from mpi4py import MPI as library
         except (ImportError, RuntimeError) as error:
@@ -178,7 +184,8 @@ class MPI:
     @contextmanager
     def together(self) -> Iterator[None]:
         """End the job on all ranks if something is raised in the ``with`` block, but for `agreed`."""
-        self.interrupted = False
+        _not_inside("fit")
+        self.interrupted, MPI._training = False, self.size > 1
         try:
             self._meet()
             yield
@@ -186,6 +193,8 @@ class MPI:
             if self.size > 1 and not self.interrupted:
                 self.end(error)
             raise
+        finally:
+            MPI._training = False
 
     def agreed(self) -> KeyboardInterrupt:
         """Return what all ranks raise now, so that none of them must end the others."""
@@ -212,6 +221,15 @@ class MPI:
                 time.sleep(LOOK)
         except KeyboardInterrupt as interrupt:
             self.end(interrupt)
+
+
+def _not_inside(where: str) -> None:
+    """Refuse what all ranks must do together where rank 0 is alone: it would wait for ever."""
+    if MPI._training:
+        raise RuntimeError(
+            f"{where}: this process is in a training with other ranks, whose callbacks only rank 0 calls; "
+            "train there without distributed=, or after the training"
+        )
 
 
 class _Sum:
