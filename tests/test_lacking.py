@@ -85,13 +85,16 @@ def test_a_limit_on_memory_leaves_the_model_after_a_whole_step():
     assert 5 <= raised < 30
 
 
+# What is freed goes back or is used again: else pieces of free memory between others stay, some kB a model.
+TIDY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+
+
 def test_nothing_is_left_of_hundreds_of_models():
-    lines = [
-        json.loads(line) for line in output_of("leaks.py", "--times", "160", "--looks", "4").splitlines()
-    ]
+    printed = output_of("leaks.py", "--times", "160", "--looks", "4", **TIDY)
+    lines = [json.loads(line) for line in printed.splitlines()]
     _, before, _, after = lines
     for name in ("files", "threads", "tasks"):
         assert after[name] == before[name], lines
     assert after["objects"] - before["objects"] < 50, lines
     assert after["blocks"] - before["blocks"] < 300, lines
-    assert after["anonymous_kB"] - before["anonymous_kB"] < 1024, lines
+    assert after["anonymous_kB"] - before["anonymous_kB"] < 512, lines
