@@ -149,7 +149,7 @@ class Writes(Callback):
 
 
 class Trains(Callback):
-    """Trains another model on all ranks, of which rank 0 alone hears: with the same `MPI`, or one of its own."""
+    """Trains another model on all ranks, of which rank 0 alone hears: with their `MPI`, or one of its own."""
 
     def __init__(self, ranks=None):
         self.ranks = ranks
