@@ -1,8 +1,9 @@
-"""Call every kernel on guarded memory, at sizes with every kind of tail, and compare with plain memory.
+"""Call every kernel on guarded memory, at sizes with every kind of tail, twice, and compare the results.
 
 Run as a program under one instruction set (``CCONV_ISA``): ``guard_cases.py float32 end start`` says which
-dtype, and which side of every array touches an unmapped page. Prints each case before it runs, so that the
-last line names the case that killed the process.
+dtype, and which side of every array touches an unmapped page, in turns; of one side the results are compared
+with those on plain memory. Prints each case before it runs, so that the last line names the case that killed
+the process.
 """
 
 import itertools
@@ -726,18 +727,29 @@ def cases(dtype):
         yield from family(dtype)
 
 
+SIDES = {"end": True, "start": False, "neither": None}
+
+
+def runs(sides, number):
+    """Return side, threads and fill of the two runs of a case: sides have one thread and three in turns."""
+    odd = number % 2
+    if len(sides) == 1:
+        return [("neither", 1, 0), (*sides, (1, 3)[odd], 0xFF)]
+    first, second = sides[::-1] if odd else sides
+    return [(first, 1, 0), (second, 3, 0xFF)]
+
+
 def main(name, *sides):
     done, calls = 0, {}
     with guarded_kernels(None, calls) as guard:
         for case, *arguments in cases(getattr(np, name)):
             said = " ".join(map(str, (case.__name__, *arguments)))
             compute, found = case(*arguments), []
-            # On one side with one thread, on the other with three; of a single side, beside plain memory.
-            for i, side in enumerate(sides[:: (1, -1)[done % 2]] if len(sides) > 1 else ("no", *sides)):
-                print(f"{side} {said}\n", end="", flush=True)
-                cconv.set_num_threads((1, 3)[i])
-                guard.at_end = {"end": True, "start": False, "no": None}[side]
-                found.append(bits(compute(Filled(fill=(0, 0xFF)[i]))))
+            for side, threads, fill in runs(sides, done):
+                print(f"{side} {said}\n", end="", flush=True)  # one write
+                cconv.set_num_threads(threads)
+                guard.at_end = SIDES[side]
+                found.append(bits(compute(Filled(fill=fill))))
                 guard.at_end = None
             assert found[0] == found[1], "a result depends on bytes that no kernel wrote, or on threads"
             done += 1

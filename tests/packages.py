@@ -44,25 +44,34 @@ def sdist(tmp_path_factory):
     return path
 
 
-def _modified(paths):
-    return [path.stat().st_mtime_ns for path in paths]
+def _compiled_as_for_a_wheel(modules, sources):
+    """Whether an editable installation compiled these modules, after the last change of a source.
+
+    Those of `setup.py build_ext --inplace` have names that a wheel's have not; where cconv is installed
+    otherwise, there are none.
+    """
+    if not all(module.is_file() for module in modules):
+        return False
+    changed = max(source.stat().st_mtime_ns for source in sources)
+    return all(
+        module.stat().st_mtime_ns > changed and b".symtab" not in module.read_bytes() for module in modules
+    )
 
 
 def _lay_beside(tree):
     """Copy what the editable installation of this tree compiled to where builds look for it.
 
-    It is the same as a wheel's, and a build compiles only what it does not find there, or finds older than
-    its source. Nothing is copied if a source has changed since, or behind `setup.py build_ext --inplace`,
-    whose modules have names that a wheel's have not.
+    They compile only what they do not find there, or find older than its source.
     """
     package = ROOT / "cconv"
     where = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    modules = list(package.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    names = [package / "_shared", *(path.with_suffix("") for path in package.rglob("*.pyx"))]
+    modules = [path.with_name(path.name + suffix) for path in names]
     sources = [ROOT / "setup.py", *package.rglob("*.p[yx][xd]"), *package.glob("simd/**/*.[ch]")]
-    old = min(_modified(modules)) < max(_modified(sources))
-    if old or any(b".symtab" in module.read_bytes() for module in modules):
+    if not _compiled_as_for_a_wheel(modules, sources):
         return
-    by_cython = [path for path in package.rglob("*.c") if path not in sources]
+    by_cython = [path.with_suffix(".c") for path in names]
     objects = (ROOT / f"build/temp.{where}").rglob("*.o")
     copies = {path: path.relative_to(ROOT) for path in (*by_cython, *objects)}
     # The last, and so newer than what Cython wrote.
@@ -72,17 +81,22 @@ def _lay_beside(tree):
         shutil.copyfile(path, tree / copy)
 
 
+def unpacked(sdist, folder):
+    """The folder, into which the sdist is unpacked."""
+    with tarfile.open(sdist) as tar:
+        # Python has the filter from 3.11.4 on, and warns without it from 3.12 on.
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(folder, **safe)
+    return folder
+
+
 def _built(tmp_path_factory):
     """A folder with the wheel, made from the sdist, and with what was compiled for it."""
     source = sdist(tmp_path_factory)
     pip = (sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index")
 
     def make(folder):
-        with tarfile.open(source) as tar:
-            # Python has the filter from 3.11.4 on, and warns without it from 3.12 on.
-            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            tar.extractall(folder / "unpacked", **safe)
-        (tree,) = (folder / "unpacked").iterdir()
+        (tree,) = unpacked(source, folder / "unpacked").iterdir()
         _lay_beside(tree)
         run(*pip, "--wheel-dir", str(folder), str(tree), cwd=folder)
 

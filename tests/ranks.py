@@ -149,17 +149,27 @@ class Writes(Callback):
 
 
 class Trains(Callback):
-    """Trains another model on all ranks, of which rank 0 alone hears: with their `MPI`, or one of its own."""
+    """Trains another model on all ranks, of which rank 0 alone hears: with their `MPI`, or one of its own.
+
+    Before, it trains one on itself alone.
+    """
 
     def __init__(self, ranks=None):
         self.ranks = ranks
 
     def on_epoch_end(self, epoch, logs=None):
+        from mpi4py import MPI as library
+
         from cconv.distributed import MPI
 
+        self.train(MPI(library.COMM_SELF))
+        print("trained alone", flush=True)
+        self.train(self.ranks or MPI())
+
+    def train(self, ranks):
         other = Sequential([Dense(1, input_shape=(3,))], seed=1)
         other.compile("sgd", "mse")
-        other.fit(*SAMPLES, shards=2, distributed=self.ranks or MPI(), verbose=0)
+        other.fit(*SAMPLES, shards=2, distributed=ranks, verbose=0)
 
 
 # What ranks 0 and 1 give to `fit`.

@@ -73,6 +73,7 @@ def test_the_end_of_one_rank_is_the_end_of_all(how, tmp_path):
     told = done.stdout + done.stderr
     assert FAULTS[how] in told
     assert told.count("has ended the job") == (how != "kill")
+    assert told.count("trained alone") == how.startswith("nested")
 
 
 def test_the_command_line_on_two_ranks_saves_the_file_of_one(tmp_path):

@@ -1,6 +1,7 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import sys
 import tarfile
@@ -63,6 +64,19 @@ def test_sdist_holds_the_sources_and_nothing_built(sdist):
     }
     assert not found & made_by_cython
     assert not [name for name in found if re.search(r"\.(so|pyd|pyc|o)$", name)]
+
+
+def test_what_the_c_includes_is_in_the_sdist(sdist, tmp_path):
+    """Where the wheel is made of what was compiled before, no compiler has read these files."""
+    (tree,) = packages.unpacked(sdist, tmp_path).iterdir()
+    files = sorted(str(path.relative_to(tree)) for path in (tree / "cconv/simd").rglob("*.c"))
+    compiler = os.environ.get("CC", "cc").split()
+    included = run(*compiler, "-M", "-Icconv/simd", *files, cwd=tree)
+    assert len(files) == len(list((ROOT / "cconv/simd").rglob("*.c")))
+    assert {f"{Path(file).stem}.o" for file in files} == set(
+        re.findall(r"^(\w+\.o):", included, re.MULTILINE)
+    )
+    assert len(set(re.findall(r"cconv/simd/[\w/]+\.h", included))) > 40
 
 
 def test_wheel_is_small_and_whole(wheel, record_property):

@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar, NoReturn
+from contextvars import ContextVar
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,6 +23,8 @@ PATIENCE = 0.5
 LOOK = 0.01
 # The tag of "I begin to train": the largest that every MPI allows. Sums have the numbers from 0 on.
 BEGIN = 32767
+# Whether what runs here is within a training with other ranks.
+_together: ContextVar[bool] = ContextVar("together", default=False)
 
 
 class MPI:
@@ -49,7 +52,7 @@ class MPI:
     TypeError
         If `comm` is not a communicator.
     RuntimeError
-        Inside a training with other ranks: in a callback, which rank 0 alone calls.
+        If `comm` has several ranks, in a callback of a training with other ranks, which rank 0 alone calls.
 
     Examples
     --------
@@ -61,11 +64,7 @@ class MPI:
     ...     model.save("model.safetensors")
     """
 
-    # Whether this process trains with others at this moment.
-    _training: ClassVar[bool] = False
-
     def __init__(self, comm: Any = None) -> None:
-        _not_inside("distributed.MPI")
         try:
             from mpi4py import MPI as library
         except (ImportError, RuntimeError) as error:
@@ -75,7 +74,9 @@ class MPI:
         if comm is not None and not isinstance(comm, library.Intracomm):
             raise TypeError(f"distributed.MPI: comm must be an mpi4py.MPI.Intracomm, got {comm!r}")
         self._library: Any = library
-        self._comm: Any = (library.COMM_WORLD if comm is None else comm).Dup()
+        comm = library.COMM_WORLD if comm is None else comm
+        _not_inside("distributed.MPI", comm.size)
+        self._comm: Any = comm.Dup()
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self._sums: list[_Sum] = []
@@ -184,8 +185,9 @@ class MPI:
     @contextmanager
     def together(self) -> Iterator[None]:
         """End the job on all ranks if something is raised in the ``with`` block, but for `agreed`."""
-        _not_inside("fit")
-        self.interrupted, MPI._training = False, self.size > 1
+        _not_inside("fit", self.size)
+        self.interrupted = False
+        within = _together.set(_together.get() or self.size > 1)
         try:
             self._meet()
             yield
@@ -194,7 +196,7 @@ class MPI:
                 self.end(error)
             raise
         finally:
-            MPI._training = False
+            _together.reset(within)
 
     def agreed(self) -> KeyboardInterrupt:
         """Return what all ranks raise now, so that none of them must end the others."""
@@ -223,9 +225,9 @@ class MPI:
             self.end(interrupt)
 
 
-def _not_inside(where: str) -> None:
-    """Refuse what all ranks must do together where rank 0 is alone: it would wait for ever."""
-    if MPI._training:
+def _not_inside(where: str, size: int) -> None:
+    """Refuse what `size` ranks must do together where rank 0 is alone: it would wait for ever."""
+    if size > 1 and _together.get():
         raise RuntimeError(
             f"{where}: this process is in a training with other ranks, whose callbacks only rank 0 calls; "
             "train there without distributed=, or after the training"
