@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -373,6 +374,21 @@ def test_resume_with_other_data_is_refused(name, between, tmp_path, capsys):
     assert "must be of a training with the same arguments, got other data: " in capsys.readouterr().err
     assert cli.main([*how, "2", "--seed", "4"]) == 2
     assert "got seed 0 then and 4 now: " in capsys.readouterr().err
+
+
+def test_standard_output_may_be_closed(data, tmp_path):
+    """As daemons have it: the work is done, and nobody is told."""
+    model, predicted = tmp_path / "m.safetensors", tmp_path / "x.npy"
+    np.save(predicted, np.zeros((2, 28, 28, 1), np.float32))
+    for arguments in (
+        ["info"],
+        ["train", "--data", data, "--epochs", "1", "--out", model],
+        ["predict", model, predicted],
+    ):
+        command = shlex.join([sys.executable, "-m", "cconv", *map(str, arguments)])
+        done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), arguments
+    assert load_model(model).count_params() == 61706
 
 
 def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):

@@ -468,6 +468,23 @@ def test_a_metric_that_has_no_name_in_keras_is_written_by_its_class(tmp_path):
     assert [one.name for one in load_model(tmp_path / "m.keras").metrics] == ["logcosh"]
 
 
+@pytest.mark.parametrize("ignored", [None, 1])
+def test_an_argument_of_a_metric_that_cconv_lacks_must_change_nothing(ignored, tmp_path):
+    """Keras writes it into every file of a model that has this metric."""
+    model = Sequential([Input((4,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "mse", metrics=["sparse_categorical_crossentropy"], weighted_metrics=["mae"])
+    model.save(tmp_path / "m.keras")
+    config = {"name": "cross", "dtype": "float32", "from_logits": False, "ignore_class": ignored, "axis": -1}
+    metric = {"module": "keras.metrics", "class_name": "SparseCategoricalCrossentropy", "config": config}
+    rewrite(tmp_path / "m.keras", lambda told: told["compile_config"].update(metrics=[metric]))
+    if ignored is None:
+        found = load_model(tmp_path / "m.keras").metrics[0]
+        assert (type(found).__name__, found.name) == (metric["class_name"], "cross")
+    else:
+        with pytest.raises(ValueError, match="unknown entries 'ignore_class'"):
+            load_model(tmp_path / "m.keras")
+
+
 def test_many_layers_need_more_than_one_list_of_names(tmp_path):
     model = Sequential([layers.Dense(1, input_shape=(1,), name="d" * 200 + "0")])
     for number in range(1, 400):

@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cconv ...
     0
     """
+    if sys.stdout is None:  # closed, as daemons have it: nobody reads
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     for stream in (sys.stdout, sys.stderr):
         # Characters that the terminal's encoding lacks are written as escapes.
         with suppress(AttributeError, ValueError):

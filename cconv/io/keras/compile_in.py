@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cconv import losses, metrics, optimizers
-from cconv.io.keras.objects import plain
+from cconv.arguments.parameters import constructor_of
+from cconv.io.keras.objects import harmless, plain
 from cconv.io.keras.problems import Problems, shown
 
 Config = dict[str, Any]
@@ -19,10 +20,10 @@ def training_config(given: Any, problems: Problems) -> Config | None:
     optimizer = _optimizer(given["optimizer"], problems)
     return {
         "optimizer": optimizer,
-        "loss": _each(given["loss"], "the loss", losses.get, problems),
+        "loss": _each(given["loss"], "the loss", losses, problems),
         "loss_weights": given.get("loss_weights"),
-        "metrics": _each(given.get("metrics"), "a metric", metrics.get, problems),
-        "weighted_metrics": _each(given.get("weighted_metrics"), "a metric", metrics.get, problems),
+        "metrics": _each(given.get("metrics"), "a metric", metrics, problems),
+        "weighted_metrics": _each(given.get("weighted_metrics"), "a metric", metrics, problems),
         "steps": 0,
         "epochs": 0,
     }
@@ -45,22 +46,33 @@ def _optimizer(given: Any, problems: Problems) -> Any:
     return found
 
 
-def _each(given: Any, what: str, get: Any, problems: Problems) -> Any:
+def _each(given: Any, what: str, family: Any, problems: Problems) -> Any:
     """Return losses or metrics in the form in which they were given: one, a list or a dict."""
     if given is None:
         return None
     if isinstance(given, list):
-        return [_each(entry, what, get, problems) for entry in given]
+        return [_each(entry, what, family, problems) for entry in given]
     if isinstance(given, Mapping) and "class_name" not in given:
-        return {name: _each(entry, what, get, problems) for name, entry in given.items()}
+        return {name: _each(entry, what, family, problems) for name, entry in given.items()}
     found = plain(given, what, problems)
     if isinstance(found, dict) and isinstance(given, Mapping):
         inner = given.get("config")
         name = inner.get("name") if isinstance(inner, Mapping) else None
         if isinstance(name, str):
             found["config"]["name"] = name
-    _check(found, what, get, problems)
+        _leave_out(found, family)
+    _check(found, what, family.get, problems)
     return found
+
+
+def _leave_out(found: Config, family: Any) -> None:
+    """Leave out arguments that cconv's class lacks, where they change nothing."""
+    known = getattr(family, found["class_name"], None)
+    if isinstance(known, type):
+        taken = constructor_of(known)
+        for name in [*found["config"]]:
+            if name not in taken and harmless(name, found["config"][name]):
+                del found["config"][name]
 
 
 def _check(found: Any, what: str, get: Any, problems: Problems) -> None:
