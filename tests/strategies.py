@@ -195,9 +195,9 @@ def on_all_threads(compute):
 
 
 def widened(dtype, *arrays):
-    """The arrays in the dtype that the twins are evaluated in, and their absolute values."""
+    """The arrays in the dtype that the twins are evaluated in, and their absolute values for bounds."""
     wide = [None if array is None else array.astype(WIDER[np.dtype(dtype)]) for array in arrays]
-    return wide, [None if array is None else np.abs(array) for array in wide]
+    return wide, [None if array is None else np.abs(array, dtype=np.float64) for array in arrays]
 
 
 def assert_near(actual, wanted, scale, dtype):
