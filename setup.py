@@ -285,8 +285,8 @@ class BuildKernels(build_ext):
             # installed: a twentieth of its size. `setup.py build_ext --inplace` keeps the names, for perf.
             # What is compiled is the same, so that a cache of compilers' results serves both.
             shared += ["-fno-asynchronous-unwind-tables", "-fno-plt"]
-            # The Pythons of distributions ask for guards of the stack, a hundredth of the size. The kernels are
-            # the same whichever Python builds them; tests look at what they write.
+            # The Pythons of distributions ask for guards of the stack, a hundredth of the size. The kernels
+            # are the same whichever Python builds them; tests look at what they write.
             shared += ["-fno-stack-protector"]
             if not self.keeps_names:
                 link_flags = [*link_flags, "-Wl,--strip-all"]
