@@ -1,6 +1,7 @@
 """What the kernel tests share: geometries to draw, tolerances, thread counts, central differences."""
 
 import importlib
+import itertools
 import os
 import pkgutil
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ OPS = [
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
 # Without OpenMP each of them is one thread: twice is enough to see what depends on more than the arguments.
 THREADS = (1, 2, 3, 8) if _kernels.has_openmp() else (1, 2)
+# Where a call takes long, under a sanitizer: each call on one of them and on the next of the others.
+IN_TURNS = itertools.cycle(THREADS[1:]) if os.environ.get("CCONV_TEST_THREADS") == "in turns" else None
 # Largest error of an element, relative to the sum of the absolute products behind it.
 TOLERANCE = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-14}
 # What the twins are evaluated in to judge a kernel of that dtype.
@@ -182,14 +185,15 @@ class Lasting(Run):
 def on_all_threads(compute):
     """The result of compute(), which must have the same bits on any number of threads."""
     results = []
+    numbers = (1, next(IN_TURNS)) if IN_TURNS else THREADS
     try:
         with parallel_at_any_size():
-            for threads in THREADS:
+            for threads in numbers:
                 cconv.set_num_threads(threads)
                 results.append(compute())
     finally:
         cconv.set_num_threads(None)
-    for threads, result in zip(THREADS[1:], results[1:], strict=True):
+    for threads, result in zip(numbers[1:], results[1:], strict=True):
         assert _same(result, results[0]), f"{threads} threads give other bits than one"
     return results[0]
 
