@@ -364,8 +364,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"backup_dir": 3}, TypeError, "backup_dir must be a path, got 3"),
-        ({"backup_dir": ""}, ValueError, "backup_dir must be the path of a folder"),
+        ({"backup_dir": 3}, TypeError, "backup_dir must be text or a pathlib.Path, got 3"),
+        ({"backup_dir": ""}, ValueError, "backup_dir must not be an empty path"),
         ({"save_freq": "batch"}, ValueError, "save_freq must be 'epoch', a positive int or False"),
         ({"save_freq": 0}, ValueError, "save_freq must be a positive int"),
         ({"save_every_seconds": -1}, ValueError, "save_every_seconds"),

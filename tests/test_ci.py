@@ -29,9 +29,8 @@ def part(begin, end):
 
 
 def test_every_step_is_run_once():
-    called = [*WAITING, *re.findall(r"^step (\w+)$", SCRIPT, re.MULTILINE)]
-    assert sorted(called) == sorted(set(STEPS) - set(MACHINERY))
-    assert len(called) == 12
+    assert sorted(WAITING) == sorted(set(STEPS) - set(MACHINERY))
+    assert len(WAITING) == 11
 
 
 @pytest.mark.parametrize("name", ["other", "bad"])
@@ -39,7 +38,7 @@ def test_a_step_that_fails_is_shown_and_fails_the_run(name, tmp_path):
     program = [
         f"set -euo pipefail\nwork={tmp_path}\n",
         part("begin() {", "# The sources alone"),
-        part("step() {", "# The training command"),
+        part("step() {", "printf '%s\\n' sanitizers"),
         'touch "$work/failed"\n',
         OURS.replace("NAME", name),
         part("second=$!", "tail -n 1"),

@@ -504,7 +504,7 @@ def test_images_takes_bytes_floats_and_normalised_colours():
     assert drawn[0].shape == (4, 4)
     assert drawn[1].min() == 0
     assert drawn[1].max() == 1
-    with pytest.raises(ValueError, match="titles must be 1"):
+    with pytest.raises(ValueError, match="titles must be 1 names"):
         plotting.images([np.zeros((2, 2))], ["a", "b"])
     with pytest.raises(ValueError, match="must not be empty"):
         plotting.images([])

@@ -253,7 +253,7 @@ def test_the_meaning_of_an_output_is_that_of_the_layers_before_it():
         ({"y_test": [SHAPES, SHIFTS[:, :1]]}, ValueError, r"y_test\['shift'\] must hold 2 numbers"),
         ({"classes": ["a", "b", "c"]}, ValueError, "classes must be a list of 2, .* got a list of 3"),
         ({"y_test": [SHAPES.astype(str), SHIFTS]}, TypeError, r"y_test\['shape'\] must hold real numbers"),
-        ({"classes": ["abc", None]}, ValueError, r"classes\['shape'\] must be 3 names"),
+        ({"classes": ["abc", None]}, TypeError, r"classes\['shape'\] must be 3 names"),
     ],
 )
 def test_errors_say_which_end(tmp_path, change, error, text):

@@ -401,7 +401,7 @@ def test_a_row_group_is_read_once_for_a_run(tmp_path, monkeypatch):
 def test_folders_that_are_refused(tmp_path):
     with pytest.raises(ValueError, match="directory must have a folder for each class, got none in"):
         FolderImages(tmp_path)
-    with pytest.raises(TypeError, match="FolderImages: directory must be a path, got 3"):
+    with pytest.raises(TypeError, match=r"FolderImages: directory must be text or a pathlib\.Path, got 3"):
         FolderImages(3)
     images = folders(tmp_path, X, Y)
     assert images.class_names == ["class 0", "class 1", "class 2"]

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
 LONGEST = 60  # characters of a name in a picture or a message
 
@@ -49,6 +49,31 @@ def key_of(name: str) -> str:
     True
     """
     return name.replace("_", "").replace(" ", "").lower()
+
+
+def names_of(where: str, name: str, given: object, count: int | None = None, each: str = "") -> list[str]:
+    """Return the entries of a sequence as names, `count` of them, one for each `each`.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence, as one text is none, or has no order.
+    ValueError
+        If they are too few or too many.
+
+    Examples
+    --------
+    >>> names_of("images", "titles", ("cat", 2), 2, "picture")
+    ['cat', '2']
+    """
+    many = "" if count is None else f"{count} "
+    expected = f"{where}: {name} must be {many}names" + (f", one for each {each}" if each else "")
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping | Set):
+        raise TypeError(f"{expected}, got {given!r:.80}")
+    names = [str(entry) for entry in given]
+    if count is not None and len(names) != count:
+        raise ValueError(f"{expected}, got {given!r:.80}")
+    return names
 
 
 def with_article(noun: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from cconv import arguments
 from cconv.arguments.numbers import at_least_zero, positive_int
+from cconv.arguments.paths import as_path
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs
 from cconv.callbacks.recording import make_folder
@@ -94,11 +95,7 @@ class BackupAndRestore(Callback):
     ) -> None:
         super().__init__()
         where = "BackupAndRestore"
-        if not isinstance(backup_dir, str | os.PathLike):
-            raise TypeError(f"{where}: backup_dir must be a path, got {backup_dir!r}")
-        self.backup_dir: str = os.fspath(backup_dir)
-        if not self.backup_dir:
-            raise ValueError(f"{where}: backup_dir must be the path of a folder, got ''")
+        self.backup_dir: str = as_path(where, "backup_dir", backup_dir)
         self.save_freq = save_freq
         if isinstance(save_freq, str) and save_freq != "epoch":
             raise ValueError(

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.paths import as_path
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs, Monitor
 from cconv.callbacks.recording import make_folder
@@ -62,7 +63,7 @@ class ModelCheckpoint(Callback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__()
-        self.filepath: str = os.fspath(filepath)
+        self.filepath: str = as_path("ModelCheckpoint", "filepath", filepath)
         check_ending("ModelCheckpoint: filepath", self.filepath, KERAS)
         if self.filepath.endswith(".keras" if save_weights_only else ".weights.h5"):
             whole = "weights alone" if save_weights_only else "the whole model"

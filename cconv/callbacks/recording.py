@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from cconv.arguments.paths import as_path
 from cconv.callbacks.base import EVENTS, Callback
 from cconv.callbacks.monitors import Logs
 
@@ -120,7 +121,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename: str = os.fspath(filename)
+        self.filename: str = as_path("CSVLogger", "filename", filename)
         self.separator = separator
         self.append = append
         self._file: TextIO | None = None

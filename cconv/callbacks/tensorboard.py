@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cconv.arguments.numbers import is_int, positive_int
+from cconv.arguments.paths import as_path
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs
 
@@ -49,7 +50,7 @@ class TensorBoard(Callback):
 
     def __init__(self, log_dir: str | os.PathLike[str] = "logs", *, update_freq: str | int = "epoch") -> None:
         super().__init__()
-        self.log_dir: str = os.fspath(log_dir)
+        self.log_dir: str = as_path("TensorBoard", "log_dir", log_dir)
         if update_freq not in ("epoch", "batch") and not is_int(update_freq):
             raise ValueError(
                 f"TensorBoard: update_freq must be 'epoch', 'batch' or a positive int, got {update_freq!r}"

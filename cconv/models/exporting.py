@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from cconv import arguments
 from cconv.arguments.control import controlled
+from cconv.arguments.paths import as_path
 from cconv.models.doors import EXPORTS, door
 
 
@@ -63,6 +64,7 @@ class Exporting:
         if input_signature is not None:
             raise ValueError(f"{where}: input_signature must be None, got {input_signature!r}")
         talks = verbose is not None and arguments.flag(where, "verbose", verbose)
+        as_path(where, "filepath", filepath)
         writer = door(filepath, EXPORTS)
         if writer is None:
             raise ValueError(f"{where}: filepath must end in .onnx, got {os.fspath(filepath)!r}")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cconv.arguments.control import controlled
+from cconv.arguments.paths import as_path
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
 from cconv.files.names import KERAS
@@ -58,6 +59,7 @@ def load_model(
     >>> all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights()))
     True
     """
+    as_path("load_model", "path", path)
     with custom_object_scope(custom_objects):
         other = door(path)
         if other is not None:

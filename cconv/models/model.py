@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from cconv.arguments.control import controlled
 from cconv.arguments.overrides import Hooks
+from cconv.arguments.paths import as_path
 from cconv.arguments.serializable import custom_object_scope
 from cconv.layers.input import InputLayer
 from cconv.layers.listed import Trained
@@ -361,6 +362,7 @@ class Model(Trainer, Exporting, Hooks):
             When the file cannot be written; an existing file is unchanged.
         """
         self._need_built("save_weights")
+        as_path(f"{self.kind}.save_weights", "path", path)
         (door(path) or files).write_weights(path, self)
 
     @controlled
@@ -378,6 +380,7 @@ class Model(Trainer, Exporting, Hooks):
             When there is no such file, or it is damaged or does not fit; the model is unchanged then.
         """
         self._need_built("load_weights")
+        as_path(f"{self.kind}.load_weights", "path", path)
         (door(path) or files).read_weights(path, self)
 
     # --- configuration and files --------------------------------------------------------------
@@ -464,6 +467,7 @@ class Model(Trainer, Exporting, Hooks):
             When the file cannot be written; an existing file is unchanged.
         """
         self._need_built("save")
+        as_path(f"{self.kind}.save", "path", path)
         (door(path) or files).write_model(path, self)
         if lost := self._metrics_left_out():
             warnings.warn(

@@ -1,7 +1,7 @@
 """Pictures of layers: their filters, their outputs for an image, and their padding."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,6 +224,8 @@ def _chosen(where: str, model: Model, layers: Sequence[str | int] | None) -> lis
     if layers is None:
         kinds = (Conv2D, DepthwiseConv2D, MaxPooling2D, AveragePooling2D)
         chosen: list[Layer] = [layer for layer in model.layers if isinstance(layer, kinds)]
+    elif isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"{where}: layers must be a list of names or numbers of layers, got {layers!r:.80}")
     else:
         chosen = [
             model.get_layer(entry) if isinstance(entry, str) else model.get_layer(index=entry)

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from cconv import arguments
 from cconv.arguments.arrays import as_array
 from cconv.arguments.locks import Lock
-from cconv.arguments.numbers import positive_int
+from cconv.arguments.numbers import finite, positive_int
+from cconv.arguments.text import names_of
 
 # Okabe & Ito 2008, "Color universal design".
 BLUE, ORANGE, VERMILLION = "#0072b2", "#e69f00", "#d55e00"
@@ -223,18 +224,23 @@ def images(
     """
     where = "images"
     if not isinstance(pictures, Iterable) or isinstance(pictures, memoryview):
-        pictures = as_array(where, "pictures", pictures)
+        given, pictures = pictures, as_array(where, "pictures", pictures)
+        if not pictures.ndim:
+            raise TypeError(f"{where}: pictures must be a sequence of arrays, got {given!r:.80}")
     arrays = [as_picture(where, f"pictures[{i}]", array) for i, array in enumerate(pictures)]
     if not arrays:
         raise ValueError(f"{where}: pictures must not be empty")
-    if titles is not None and len(titles) != len(arrays):
-        raise ValueError(f"{where}: titles must be {len(arrays)}, one a picture, got {len(titles)}")
+    names = [] if titles is None else names_of(where, "titles", titles, len(arrays), "picture")
+    if finite(where, "size", size) <= 0:
+        raise ValueError(f"{where}: size must be a positive number of inches, got {size!r}")
+    numbers, shared = arguments.flag(where, "numbers", numbers), arguments.flag(where, "shared", shared)
+    signed = None if signed is None else arguments.flag(where, "signed", signed)
     parts = matplotlib_parts(where)
     columns = min(len(arrays), 8) if columns is None else positive_int(where, "columns", columns)
     rows = math.ceil(len(arrays) / columns)
     shape = max(array.shape[0] / array.shape[1] for array in arrays)
     # Space for the pictures' titles, the title above all, and the colour bar.
-    height = rows * (size * min(shape, 2) + (0.3 if titles else 0.08)) + (0.4 if title else 0.05)
+    height = rows * (size * min(shape, 2) + (0.3 if names else 0.08)) + (0.4 if title else 0.05)
     figure = parts.new(columns * size + (0.7 if shared else 0), height)
     grid = figure.subplots(rows, columns, squeeze=False)
     flat = [array for array in arrays if array.ndim == 2]
@@ -247,8 +253,8 @@ def images(
         low, high, both = common or limits([array], bool(signed))
         style = {"cmap": cmap or (SIGNED if both else UNSIGNED), "vmin": low, "vmax": high}
         show(parts, axes, array, style if array.ndim == 2 else None, numbers=0.95 * size * numbers)
-        if titles:
-            axes.set_title(titles[number])
+        if names:
+            axes.set_title(names[number])
     if shared and flat:
         mapped = next(
             axes.images[0] for axes, array in zip(grid.flat, arrays, strict=False) if array.ndim == 2

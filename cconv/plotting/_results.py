@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from cconv import arguments, metrics
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.text import names_of
 from cconv.callbacks import History
 from cconv.callbacks.recording import epochs_of
 from cconv.plotting._pictures import (
@@ -70,11 +71,7 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
             f"{where}: h must be a History or a mapping of lists, or an estimator with a history_, "
             f"got {h!r:.80}"
         )
-    for name, values in figures.items():
-        if isinstance(values, str) or np.ndim(values) != 1:
-            raise TypeError(
-                f"{where}: h must hold a list of numbers in {name!r}, one an epoch, got {values!r:.80}"
-            )
+    figures = {name: _numbers(where, name, values) for name, values in figures.items()}
     figures = {name: values for name, values in figures.items() if len(values)}
     if not figures:
         raise ValueError(f"{where}: h must hold at least one epoch")
@@ -90,6 +87,21 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     for axes in grid.flat[len(names) :]:
         axes.axis("off")
     return figure
+
+
+def _numbers(where: str, name: Any, values: Any) -> np.ndarray:
+    """Return the values of one figure as floats, one an epoch; None is NaN."""
+    if not isinstance(name, str):
+        raise TypeError(f"{where}: h must have names of figures, got {name!r:.80}")
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(())
+    if numbers.ndim != 1:
+        raise TypeError(
+            f"{where}: h must hold a list of numbers in {name!r}, one an epoch, got {values!r:.80}"
+        )
+    return numbers
 
 
 def _draw_figures(
@@ -180,6 +192,7 @@ def predictions(
     best = given.argmax(axis=1) if given.ndim == 2 else _whole(where, "p", given, " or (n, 1) probabilities")
     shares = given.ndim == 2 and bool(((given >= 0) & (given <= 1)).all())
     true = None if y is None else _class_numbers(where, y, len(images))
+    names = None if classes is None else names_of(where, "classes", classes)
     parts = matplotlib_parts(where)
     shown = min(positive_int(where, "count", count), len(images))
     columns = min(positive_int(where, "columns", columns), shown)
@@ -192,13 +205,13 @@ def predictions(
             continue
         picture = as_picture(where, "x", images[number])
         show(parts, axes, picture)
-        label = _name(where, best[number], classes)
+        label = _name(where, best[number], names)
         if given.ndim == 2:
             score = given[number, best[number]]
             label += f" ({percent(score) if shares else signs(f'{score:.3g}')})"
         truth = best[number] if true is None else true[number]
         right = truth == best[number]
-        _caption(axes, label, None if right else f"truth: {_name(where, truth, classes)}")
+        _caption(axes, label, None if right else f"truth: {_name(where, truth, names)}")
     return figure
 
 
@@ -289,10 +302,11 @@ def confusion_matrix(
     ['1', '1', '1']
     """
     where = "confusion_matrix"
-    counts = metrics.confusion_matrix(y_true, y_pred, None if classes is None else len(classes))
+    given = None if classes is None else names_of(where, "classes", classes)
+    counts = metrics.confusion_matrix(y_true, y_pred, None if given is None else len(given))
     parts = matplotlib_parts(where)
     n = len(counts)
-    names = [str(number) for number in range(n)] if classes is None else [str(name) for name in classes]
+    names = [str(number) for number in range(n)] if given is None else given
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     longest = max(map(len, names))
     many = n > MOST_CELLS

@@ -7,7 +7,7 @@ import numpy as np
 
 from cconv.arguments.arrays import as_array, real_array
 from cconv.arguments.labels import whole_numbers
-from cconv.arguments.text import short
+from cconv.arguments.text import names_of, short
 from cconv.geometry.layout import to_channels_last
 from cconv.layers.symbolic import IMAGE
 from cconv.models import Model
@@ -79,11 +79,11 @@ class Subject(NamedTuple):
 
 def subject(where: str, model: Any, x: Any, y: Any, classes: Any) -> Subject:
     """Return the subject of a page; TypeError or ValueError if there is no page for it."""
-    estimator = None if isinstance(model, Model) else model
-    if estimator is not None and not isinstance(getattr(estimator, "model_", None), Model):
+    if not isinstance(model, Model) and not isinstance(getattr(model, "model_", None), Model):
         raise TypeError(
-            f"{where}: model must be a Sequential, a Model or a fitted estimator, got {estimator!r:.80}"
+            f"{where}: model must be a Sequential, a Model or a fitted estimator, got {model!r:.80}"
         )
+    estimator = None if isinstance(model, Model) else model
     if estimator is None and not model.built:
         raise ValueError(f"{where}: the model is not built: fit it, or call build(input_shape)")
     if estimator is None:
@@ -152,10 +152,7 @@ class _Asked(NamedTuple):
     ) -> Output:
         """Return the output, with these names of classes, numbers or channels."""
         count, each = (answers.shape[1], "output") if image is None else (image[2], "channel")
-        if isinstance(names, str) or len(names) != count:
-            raise ValueError(
-                f"{self.where}: {self.names} must be {count} names, one for each {each}, got {names!r:.80}"
-            )
+        names = names_of(self.where, self.names, names, count, each)
         name, value = self.model._outs.names[self.number], self.model._inlined().flow.outputs[self.number]
         return Output(short(name), value, kind, truth, answers, [short(each) for each in names], image)
 

@@ -14,6 +14,7 @@ import numpy as np
 from cconv._version import __version__
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.paths import as_path
 from cconv.arguments.text import short
 from cconv.files.atomic import destination, naming, replacing
 from cconv.reporting import graph, results, seeing
@@ -100,6 +101,7 @@ def report(
     '<!doctype html>'
     """
     images = positive_int(WHERE, "images", images)
+    as_path(WHERE, "path", path)
     with naming(path):
         destination(path)
     about = subject(WHERE, model, x_test, y_test, classes)

@@ -11,6 +11,7 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.paths import as_path
 from cconv.arguments.serializable import custom_object_scope, register_serializable
 from cconv.models import diagram
 from cconv.seeds import set_random_seed
@@ -174,7 +175,7 @@ def plot_model(
     (True, 2)
     """
     where = "plot_model"
-    if to_file is not None and Path(to_file).suffix.lower() != ".svg":
+    if to_file is not None and Path(as_path(where, "to_file", to_file)).suffix.lower() != ".svg":
         raise ValueError(f"{where}: to_file must end in .svg, got {os.fspath(to_file)!r}")
     if not model.built:
         raise ValueError(f"{where}: the model is not built: call model.build(input_shape) first")

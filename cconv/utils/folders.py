@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from cconv import arguments
+from cconv.arguments.paths import as_path
 from cconv.inputs.feeds import in_threads
 from cconv.inputs.orders import epoch_order
 from cconv.seeds import check_seed
@@ -225,7 +226,9 @@ def image_dataset_from_directory(
     _check_split(validation_split, subset, shuffle, seed)
     seed = int(np.random.randint(10**6)) if seed is None else check_seed(WHERE, seed)  # noqa: NPY002
     follow = arguments.flag(WHERE, "follow_links", follow_links)
-    paths, numbers, names = _listed(os.fspath(directory), labels, label_mode, class_names, follow)
+    paths, numbers, names = _listed(
+        as_path(WHERE, "directory", directory), labels, label_mode, class_names, follow
+    )
     if arguments.flag(WHERE, "verbose", verbose):
         classes = "" if names is None else f" belonging to {len(names)} classes"
         print(f"Found {len(paths)} files{classes}.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cconv import arguments
+from cconv.arguments.paths import as_path
 from cconv.files import parquet
 from cconv.files.pictures import ENDINGS, decode_picture
 from cconv.files.reading import open_regular
@@ -380,9 +381,7 @@ class FolderImages(StoredImages):
         data_format: str | None = None,
         workers: int | None = None,
     ) -> None:
-        if not isinstance(directory, str | os.PathLike):
-            raise TypeError(f"FolderImages: directory must be a path, got {directory!r}")
-        root = os.fsdecode(directory)
+        root = as_path("FolderImages", "directory", directory)
         self.class_names: list[str] = sorted(
             entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
         )

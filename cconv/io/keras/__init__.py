@@ -12,6 +12,7 @@ from typing import Any
 
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.paths import as_path
 from cconv.arguments.serializable import custom_object_scope
 from cconv.io.keras import weights
 from cconv.io.keras.reading import Path, is_ours, read, translated
@@ -65,6 +66,7 @@ def load(
     >>> all((a == b).all() for a, b in zip(model.get_weights(), twin.get_weights()))
     True
     """
+    as_path("keras.load", "path", path)
     shape = None
     if input_shape is not None:
         if isinstance(input_shape, str) or not isinstance(input_shape, Sequence) or not input_shape:

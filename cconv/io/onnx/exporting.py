@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from cconv import arguments
 from cconv.arguments.control import controlled
+from cconv.arguments.paths import as_path
 from cconv.files.atomic import replacing
 from cconv.io.onnx.writing.layers import unwritten, write
 from cconv.io.onnx.writing.sheet import IMAGE, Sheet, Value
@@ -65,6 +66,7 @@ def save(
     ['Gemm', 'Softmax']
     """
     where = f"{model.where}.export"
+    as_path(where, "path", path)
     kind = np.dtype(model.dtype if dtype is None else dtype)
     if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"{where}: dtype must be float32 or float64, got {dtype!r}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from cconv._version import __version__
 from cconv.arguments.control import controlled
+from cconv.arguments.paths import as_path
 from cconv.files import safetensors
 from cconv.files.atomic import naming, replacing
 from cconv.io.torch.known import SCHEMES, known_as, shape_there
@@ -76,7 +77,7 @@ def save_state_dict(
     ...     load_state_dict(model, f"{folder}/a.pth")
     {'fc/kernel': 'fc.weight', 'fc/bias': 'fc.bias'}
     """
-    ending = PurePath(path).suffix.lower()
+    ending = PurePath(as_path(WHERE, "path", path)).suffix.lower()
     if ending not in (*SAFETENSORS, *ZIPPED):
         raise ValueError(
             f"{WHERE}: path must end in {', '.join((*SAFETENSORS, *ZIPPED))}, got {os.fspath(path)!r}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
+from cconv.arguments.paths import as_path
 from cconv.files import names
 from cconv.files.reading import reading, short
 from cconv.io.onnx.reading import operators
@@ -72,6 +73,7 @@ def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: 
         raise ValueError(
             f"load: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
         )
+    as_path("load", "path", path)
     other = names.foreign_kind(path) not in ("", "ONNX")
     try:
         with reading(path, f"an ONNX model that can be read{f'; {names.hint(path)}' if other else ''}"):
