@@ -33,7 +33,7 @@ def load(data: str, size: int | None = None) -> Data:
         If they cannot be read, or have invalid shapes, dtypes or labels.
     """
     classes = None
-    if size is not None and not Path(data).is_dir():
+    if size is not None and not (data and Path(data).is_dir()):
         raise ValueError(f"--size is for the pictures of a folder, got --data {data}")
     if data == "mnist":
         train, test = mnist.load_data()
@@ -41,7 +41,7 @@ def load(data: str, size: int | None = None) -> Data:
         train, test = mnist_small.load_data()
     elif data.lower().endswith(".npz"):
         train, test = _load_npz(Path(data))
-    elif Path(data).is_dir():
+    elif data and Path(data).is_dir():
         train, test, classes = read_folder(Path(data), size)
     else:
         raise ValueError(

@@ -85,12 +85,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     _check_out(out)
     _check_report(arguments.report)
     found = data.load(arguments.data, arguments.size)
-    (x_train, y_train), (_, y_test) = found.train, found.test
-    classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
-    scale = 1 / 255 if x_train.dtype == np.uint8 else None
-    model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-
+    x_train, y_train = found.train
+    model = _network(found, arguments.seed)
     steps = _steps(arguments, found)
     saver = _Saver(out, look_at(x_train, found.classes).document() | {STEPS: steps})
     backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
@@ -123,6 +119,21 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         _tell_result(arguments, model, found, len(x_train) * saver.trained / seconds, seconds, ranks)
         _write_report(arguments, model, found, history)
     return 0
+
+
+def _network(found: data.Data, seed: int | None) -> Any:
+    """Return LeNet-5 for these images, compiled."""
+    (x_train, y_train), (_, y_test) = found.train, found.test
+    classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
+    scale = 1 / 255 if x_train.dtype == np.uint8 else None
+    try:
+        model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=seed)
+    except ValueError as error:
+        if found.classes is None:
+            raise
+        raise ValueError(f"{error}; --size scales the pictures of a folder") from error
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def _tell_result(

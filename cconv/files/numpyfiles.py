@@ -64,7 +64,7 @@ def read_npy(path: str | os.PathLike[str], check: Check) -> np.ndarray:
             header = _header(file)
         if header.dtype.kind not in "uif" or header.dtype.itemsize > 8:
             raise ValueError(
-                f"{path}: expected numbers, got an array of shape {header.shape}, dtype {header.dtype}"
+                f"{path}: expected numbers, got an array of shape {header.shape}, {_instead(header.dtype)}"
             )
         check(header.shape)
         with reading(path, "a .npy file"):
@@ -136,6 +136,8 @@ def _member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.nd
 
 def _instead(dtype: np.dtype) -> str:
     """Return what elements are, if not numbers, and how to make numbers of them."""
+    if dtype.kind == "O":  # a pickle, which is code: it is never loaded
+        return "Python's objects: numpy.unique(..., return_inverse=True) makes class numbers of texts"
     if dtype.kind in "US":
         return f"texts, dtype {dtype}: numpy.unique(..., return_inverse=True) makes class numbers of them"
     if dtype.kind == "b":
@@ -158,8 +160,6 @@ def _header(file: IO[bytes]) -> Header:
     sizes = [int(entry.strip().rstrip("L")) for entry in found["shape"].split(",") if entry.strip()]
     if len(sizes) > MOST_AXES or math.prod(sizes) > LARGEST:
         raise ValueError("its shape is larger than an array may be")
-    if found["descr"].lstrip("<>|=").startswith("O"):
-        raise ValueError("Object arrays cannot be loaded: they hold code")
     return Header(np.dtype(found["descr"]), tuple(sizes), found["fortran_order"] == "True")
 
 
