@@ -1,11 +1,12 @@
 """Make cconv/datasets/mnist_small.npz from the files of MNIST.
 
     CCONV_DATA_DIR=... python tools/make_mnist_small.py [OUT]
+    python tools/wheels/squeeze.py cconv/datasets/mnist_small.npz
 
 Of each digit the first 500 training and the first 100 test images, in MNIST's order. The same
 MNIST always gives the same bytes (with one version of zlib). The images are taken apart into where
 there is ink, where it is bright, and the values of both, sorted by what the pixels around tell; deflate packs
-that into 0.75 MB, and whole images into 0.97 MB.
+that into 0.75 MB, and whole images into 0.97 MB. The second command makes 0.72 MB of it, of the same arrays.
 """
 
 import io

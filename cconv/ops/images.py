@@ -81,7 +81,7 @@ def gather_rows(
 def flip(x: Array, flips: Array, tag: str, run: Run) -> Array:
     """Images x (n, h, w, c), flips (n, 2) of bytes: whether rows, columns are reversed -> y (n, h, w, c)."""
     y = run.empty(tag, x.shape, x.dtype)
-    loops.flip(x, flips, y, threads_for(x.size))
+    run.call(loops.flip, x, flips, y, threads_for(x.size))
     return y
 
 
