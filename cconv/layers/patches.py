@@ -192,15 +192,19 @@ class RandomErasing(Augmentation):
         n = len(x)
         if self.fill_value is None:
             filled = run.empty("noise", x.shape, x.dtype)
-            for sample, (top, bottom, left, right) in enumerate(drawn.tolist()):
-                part = filled[sample, top:bottom, left:right]
-                if part.size:
-                    noise = self._noise(run, run.first_sample + sample, part.size, x.dtype)
-                    part[...] = noise.reshape(part.shape)
+            run.call(self._fill, filled, drawn, run)
             return images.paste(x, filled, np.arange(n), drawn, "y", run)
         filled = run.empty("fill", (1, *x.shape[1:]), x.dtype)
         filled[...] = np.clip(self.fill_value, *self.value_range)
         return images.paste(x, filled, np.zeros(n, np.int64), drawn, "y", run)
+
+    def _fill(self, filled: np.ndarray, drawn: np.ndarray, run: Run) -> None:
+        """Write the noise of all rectangles."""
+        for sample, (top, bottom, left, right) in enumerate(drawn.tolist()):
+            part = filled[sample, top:bottom, left:right]
+            if part.size:
+                noise = self._noise(run, run.first_sample + sample, part.size, part.dtype)
+                part[...] = noise.reshape(part.shape)
 
     def _noise(self, run: Run, sample: int, count: int, dtype: np.dtype) -> np.ndarray:
         """Return the noise of a sample's rectangle, drawn as in `GaussianNoise`."""
