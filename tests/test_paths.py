@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import callbacks, utils
+from cconv import callbacks, distributed, utils
 from cconv.arguments.paths import as_path
 from cconv.io import keras, torch
 from cconv.models import load_model
@@ -33,6 +33,7 @@ TAKE_PATHS = {
     "TensorBoard: log_dir": callbacks.TensorBoard,
     "image_dataset_from_directory: directory": utils.image_dataset_from_directory,
     "FolderImages: directory": utils.FolderImages,
+    "save_img: path": lambda path: utils.save_img(path, np.zeros((4, 4, 1)), file_format="png"),
 }
 if importlib.util.find_spec("onnx"):
     from cconv.io import onnx
@@ -72,3 +73,16 @@ def test_objects_that_name_a_file():
     assert as_path("f", "path", "a/b") == "a/b"
     with pytest.raises(TypeError, match=r"^f: path must be text or a pathlib\.Path, got <"):
         as_path("f", "path", Named(b"a/b"))
+
+
+def test_files_that_need_not_be_given():
+    for value in NO_PATHS[1:]:
+        with pytest.raises(TypeError, match=r"^plot_model: to_file must be text or a pathlib\.Path, got "):
+            utils.plot_model(MODEL, to_file=value)
+        with (
+            pytest.raises(
+                TypeError, match=r"^distributed\.workers: folder must be text or a pathlib\.Path, got "
+            ),
+            distributed.workers(folder=value),
+        ):
+            pass

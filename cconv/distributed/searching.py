@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from cconv.arguments.paths import as_path
+
 
 def search(
     estimator: Any,
@@ -106,6 +108,7 @@ def workers(client: Any = None, folder: str | os.PathLike[str] | None = None) ->
     5
     """
     where = "distributed.workers"
+    folder = None if folder is None else as_path(where, "folder", folder)
     if client is None:
         try:
             from distributed import get_client

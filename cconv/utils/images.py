@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import arguments
 from cconv.arguments.arrays import as_array
+from cconv.arguments.paths import as_path
 from cconv.files.pictures import check_size
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "save_img"]
@@ -240,8 +241,9 @@ def save_img(
     kind = file_format
     if kind is not None and kind.lower() == "jpg":
         kind = "jpeg"
-    ending = kind or os.path.splitext(os.fspath(path))[1][1:] if not hasattr(path, "write") else kind
-    if picture.mode == "RGBA" and (ending or "").lower() in ("jpg", "jpeg"):
+    own = "" if hasattr(path, "write") else os.path.splitext(as_path("save_img", "path", path))[1][1:]
+    ending = kind or own
+    if picture.mode == "RGBA" and ending.lower() in ("jpg", "jpeg"):
         warnings.warn("save_img: JPEG has no RGBA, the picture is written as RGB", stacklevel=2)
         picture = picture.convert("RGB")
     picture.save(path, format=kind, **kwargs)
