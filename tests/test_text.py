@@ -135,9 +135,8 @@ def test_explain_keeps_its_rows():
 
 def test_plots_do_not_read_names_as_mathematics():
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    text = pytest.importorskip("matplotlib.text")
     model = network(r"$\frac$ \n")
     for figure in (plotting.filters(model.layers[0]), plotting.feature_maps(model, np.zeros((6, 6, 1)))):
         figure.canvas.draw()  # which refuses mathematics like this
-        assert any("frac" in found.get_text() for found in figure.findobj(text.Text))
+        assert any("frac" in found.get_text() for found in figure.findobj(pyplot.Text))
     pyplot.close("all")

@@ -17,8 +17,8 @@ DOORS = dict.fromkeys(KERAS, "cconv.io.keras")
 EXPORTS = {".onnx": "cconv.io.onnx"}
 
 
-def door(path: Any, doors: Mapping[str, str] = DOORS) -> Any:
+def door(path: str | os.PathLike[str], doors: Mapping[str, str] = DOORS) -> Any:
     """Return the module for files with this name's ending, or None for cconv's own format."""
-    name = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
-    ending = next((ending for ending in doors if str(name).lower().endswith(ending)), None)
+    name = os.fspath(path).lower()
+    ending = next((ending for ending in doors if name.endswith(ending)), None)
     return None if ending is None else importlib.import_module(doors[ending])
